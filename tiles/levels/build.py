@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from layers import quadtree
 from layers.kinds import Body, Prism
 from tiles.batch import LINE, POLYGON, Batch
 from tiles.dictionary import DictionaryColumn
@@ -15,7 +16,6 @@ from tiles.levels import coverage, segments, table
 from tiles.levels.cells import DEEPER, cell_of, counted, size_of
 from tiles.levels.table import Numbers, Table
 from tiles.scheme import Floats
-from layers import quadtree
 
 #: The zooms of which pyramids are kept; what is merged at deeper ones is counted tile by tile.
 DEEPEST_KEPT = 13
@@ -25,15 +25,15 @@ MOST_CLASSES = 100
 CLASS_BITS = 7
 #: Pixels of a tile, and of the side of an area or of a line that is seen.
 PIXELS, SEEN = 512, 1.4
-#: Columns of a table of groups: how many points, lines and areas, how many of them are large enough to be seen,
-#: and the sums of the columns and rows of their middles (cells of the deepest zoom).
+#: Columns of a table of groups: how many points, lines and areas, how many of them are large enough to be
+#: seen, and the sums of the columns and rows of their middles (cells of the deepest zoom).
 POINTS, LINES, AREAS, VISIBLE, SUM_X, SUM_Y = range(6)
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """What a layer's pyramids tell beside counts: the property ``by`` whose ``values`` are its classes, None for no
-    classes, and of what is raised the fields of both ends."""
+    """What a layer's pyramids tell beside counts: the property ``by`` whose ``values`` are its classes, None
+    for no classes, and of what is raised the fields of both ends."""
 
     by: str | None = None
     values: tuple[str, ...] = ()

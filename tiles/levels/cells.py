@@ -1,7 +1,7 @@
 """Cells of groups, and what of a batch belongs to which: the grid that all pyramids share.
 
-A zoom's *groups* are the features whose box's middle lies in one cell of the zoom :data:`DEEPER` below, if the
-box is no larger than that cell; larger ones are drawn one by one. Which group a feature is in depends on
+A zoom's *groups* are the features whose box's middle lies in one cell of the zoom :data:`DEEPER` below, if
+the box is no larger than that cell; larger ones are drawn one by one. Which group a feature is in depends on
 nothing but its box (:mod:`layers.quadtree`).
 """
 

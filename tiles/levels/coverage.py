@@ -1,9 +1,9 @@
 """How much of each cell of a grid footprints cover, and how high they are: for merged areas and far skylines.
 
-A zoom's cells are of the zoom :data:`FINER` below it, 2 pixels wide where a tile has 512. A footprint is in the
-grids of the zooms at which it belongs to a group (:mod:`tiles.levels.cells`). A row of a table is a cell along
-the Z-curve with ``area``, in units of 2⁻⁵⁴ of the world, and ``volume``, those times centimetres of height.
-"""
+A zoom's cells are of the zoom :data:`FINER` below it, 2 pixels wide where a tile has 512. A footprint is in
+the grids of the zooms at which it belongs to a group (:mod:`tiles.levels.cells`). A row of a table is a cell
+along the Z-curve with ``area``, in units of 2⁻⁵⁴ of the world, and ``volume``, those times centimetres of
+height."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ IN_GROUP = 4
 UNITS = 2.0**54
 
 
-def covered(batch: Batch, rows: Numbers, heights: Floats, zoom: int, origin: tuple[int, int] = (0, 0)) -> Table:
+def covered(
+    batch: Batch, rows: Numbers, heights: Floats, zoom: int, origin: tuple[int, int] = (0, 0)
+) -> Table:
     """The coverage of some footprints (r,) of a batch with heights (r, metres) in the grid of a zoom; cells
     count from ``origin``, a cell of the grid.
 

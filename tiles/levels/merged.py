@@ -1,4 +1,5 @@
-"""What stands for the members of a group: an outline of what they cover, the lines they run along, or a point.
+"""What stands for the members of a group: an outline of what they cover, the lines they run along, or a
+point.
 
 Each tells ``count``, how many features it stands for, ``filter``, a filter in CQL2 text that selects exactly
 these from the layer, and of layers with classes how many of each there are (``count_CLASS``), with the most
@@ -8,7 +9,8 @@ frequent one in the property that tells the class, so that a style for features 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field as made_by
+from dataclasses import dataclass
+from dataclasses import field as made_by
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from layers import quadtree
 from layers.types import FieldType
 from tiles.batch import LINE, POINT, POLYGON
+from tiles.dictionary import slices
 from tiles.levels import coverage, segments, trace
 from tiles.levels.build import CLASS_BITS, SUM_X, SUM_Y, Scheme
 from tiles.levels.cells import Field
@@ -27,8 +30,8 @@ from tiles.scheme import Floats
 COUNT, FILTER = "count", "filter"
 #: Its ids begin here, beyond those of features; they are exact as JSON numbers.
 FIRST_ID = 1 << 52
-#: The share of a cell that must be covered to be drawn, by zoom: near by a cell is a building, far away a street
-#: and its houses.
+#: The share of a cell that must be covered to be drawn, by zoom: near by a cell is a building, far away a
+#: street and its houses.
 SHARES = {13: 0.3, 12: 0.25, 11: 0.18, 10: 0.12}
 _FAR_SHARE = 0.08
 #: Cells beyond the edge of a tile that are drawn in it.
@@ -37,8 +40,8 @@ _REACH = 4
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Geometries as ragged arrays: ``dims`` (n,), ``parts`` (n + 1), ``coords`` (p + 1), ``outer`` (p,), ``xy``
-    (m, 2) world units."""
+    """Geometries as ragged arrays: ``dims`` (n,), ``parts`` (n + 1), ``coords`` (p + 1), ``outer`` (p,),
+    ``xy`` (m, 2) world units."""
 
     dims: NDArray[np.uint8]
     parts: Numbers
@@ -137,7 +140,8 @@ def lines(source: Source, field: Field, scheme: Scheme, sums: Numbers, groups: N
 def _pixels(sums: Numbers, groups: Numbers, code: int, n: float) -> Merged:
     """A line of a pixel in the middle of the members of each group."""
     middle = (_middles(sums[groups]) + 0.5) / float(1 << quadtree.DEEPEST)
-    xy = np.stack([middle - [0.5 / n, 0], middle + [0.5 / n, 0]], axis=1).reshape(-1, 2)
+    half = np.array([0.5 / n, 0.0])
+    xy = np.stack([middle - half, middle + half], axis=1).reshape(-1, 2)
     steps, ones = np.arange(len(groups) + 1), np.ones(len(groups), np.uint8)
     shapes = Shapes(ones * np.uint8(LINE), steps, 2 * steps, ones, xy)
     return Merged(groups, np.full(len(groups), code), shapes)
@@ -185,7 +189,9 @@ def counted(source: Source, field: Field, scheme: Scheme, sums: Numbers, made: M
         names = [*scheme.values, None]
         props[scheme.by] = [names[code] for code in top.tolist()], "string"
         for code in np.flatnonzero(each_class[~one].any(axis=0)).tolist():
-            each = [None if own or not n else n for own, n in zip(one, each_class[:, code].tolist(), strict=True)]
+            each = [
+                None if own or not n else n for own, n in zip(one, each_class[:, code].tolist(), strict=True)
+            ]
             props[f"{COUNT}_{names[code] or 'other'}"] = each, "integer"
         filters = [
             text + (f" AND {_class_filter(scheme, code)}" if code >= 0 else "")
@@ -222,8 +228,6 @@ def _class_filter(scheme: Scheme, code: int) -> str:
 
 
 def _ordered(made: Merged, order: Numbers) -> Merged:
-    from tiles.dictionary import slices
-
     shapes = made.shapes
     index, parts = slices(shapes.parts, order)
     places, coords = slices(shapes.coords, index)

@@ -9,11 +9,11 @@ type Numbers = NDArray[np.int64]
 
 
 def ordered(links: Numbers) -> tuple[Numbers, Numbers]:
-    """The elements (n,) chain by chain, each from its beginning, and a number of the chain of each so ordered,
-    ascending.
+    """The elements (n,) chain by chain, each from its beginning, and a number of the chain of each so
+    ordered, ascending.
 
-    ``links`` int64 (n,) is what follows an element, −1 for nothing; each follows at most one. A ring begins at
-    its least element."""
+    ``links`` int64 (n,) is what follows an element, −1 for nothing; each follows at most one. A ring begins
+    at its least element."""
     n = len(links)
     end = _ends(links)
     rings = np.flatnonzero(end < 0)

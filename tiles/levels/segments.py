@@ -1,8 +1,8 @@
 """Lines on a grid of a pixel: which segments of it a group's lines run along.
 
-A row of a table is one segment of a group, with how many lines have it. Both ends are counted from the group's
-cell, so a key is the cell along the Z-curve, then four numbers of seven bits: two columns and rows. Ends that fall
-on one place of the grid vanish, and a segment that several lines have is there once.
+A row of a table is one segment of a group, with how many lines have it. Both ends are counted from the
+group's cell, so a key is the cell along the Z-curve, then four numbers of seven bits: two columns and rows.
+Ends that fall on one place of the grid vanish, and a segment that several lines have is there once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ KEY_BITS = 4 * _BITS
 
 
 def drawn(batch: Batch, rows: Numbers, zoom: int, origin: tuple[int, int] = (0, 0)) -> Table:
-    """The segments of some lines (r,) of a batch in the grid of a zoom; cells of groups count from ``origin``."""
+    """The segments of some lines (r,) of a batch in the grid of a zoom; cells of groups count from
+    ``origin``."""
     parts, bounds = slices(batch.parts, rows)
     index, coords = slices(batch.coords, parts)
     owner = np.repeat(np.arange(len(rows)), np.diff(bounds))
@@ -73,7 +74,8 @@ def coarser(fine: Table) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Lines of features: ``feature`` int64 (p,) ascending, ``offsets`` int64 (p + 1) into ``xy`` int64 (m, 2)."""
+    """Lines of features: ``feature`` int64 (p,) ascending, ``offsets`` int64 (p + 1) into ``xy`` int64 (m,
+    2)."""
 
     feature: Numbers
     offsets: Numbers
@@ -81,8 +83,8 @@ class Paths:
 
 
 def paths(keys: Keys, feature: Numbers, corner: Numbers) -> Paths:
-    """Segments (n,) as lines, joined where two of one feature meet and no other does; ``feature`` int64 (n,) is
-    whose each is, ``corner`` int64 (n, 2) the place of its group's cell in the grid."""
+    """Segments (n,) as lines, joined where two of one feature meet and no other does; ``feature`` int64 (n,)
+    is whose each is, ``corner`` int64 (n, 2) the place of its group's cell in the grid."""
     none = np.empty(0, np.int64)
     if not len(keys):
         return Paths(none, np.zeros(1, np.int64), none.reshape(0, 2))
@@ -110,8 +112,8 @@ def _numbered(places: Numbers, whose: Numbers) -> Numbers:
 
 
 def _links(node: Numbers) -> Numbers:
-    """What follows each directed segment (2 n,): the other one that leaves the place where it ends, where there
-    is but one."""
+    """What follows each directed segment (2 n,): the other one that leaves the place where it ends, where
+    there is but one."""
     leaving = np.argsort(node, kind="stable")
     degree = np.bincount(node)
     firsts = np.cumsum(degree) - degree

@@ -106,7 +106,9 @@ class Source:
             out.append((1, self.fresh.levels))
         return tuple(out)
 
-    def sums(self, pick: Callable[[Levels], Table | None], cells: NDArray[np.uint64], columns: int) -> Numbers:
+    def sums(
+        self, pick: Callable[[Levels], Table | None], cells: NDArray[np.uint64], columns: int
+    ) -> Numbers:
         """The sums of a table at some cells."""
         out = np.zeros((len(cells), columns), np.int64)
         for sign, levels in self.parts:

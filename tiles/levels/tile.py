@@ -1,10 +1,10 @@
 """One tile of a layer: which groups are drawn one by one, which are merged, and what stands for those.
 
-All or nothing by group: its members are drawn where they are few and large enough to be seen, else one feature
-stands for all of them (for each class of lines one). So a dense centre is merged and an empty edge of the same
-zoom is drawn whole. A tile depends on the features that belong to groups of its own and of those beside it, whose
-boxes all meet the tile widened by one group (:data:`tiles.levels.cells.NEAR`): that is what its version counts.
-"""
+All or nothing by group: its members are drawn where they are few and large enough to be seen, else one
+feature stands for all of them (for each class of lines one). So a dense centre is merged and an empty edge
+of the same zoom is drawn whole. A tile depends on the features that belong to groups of its own and of those
+beside it, whose boxes all meet the tile widened by one group (:data:`tiles.levels.cells.NEAR`): that is what
+its version counts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from tiles.levels.cells import Field
 from tiles.levels.merged import Merged
 from tiles.levels.source import Source
 from tiles.levels.table import Numbers
+from tiles.levels.tiny import enlarged
+from tiles.vector.clip import EXTENT
 
 #: From this zoom features are merged only where they are too many.
 WHOLE_ZOOM = 14
@@ -64,12 +66,13 @@ class Content:
 def content(
     source: Source, field: Field, scheme: Scheme, detail: Detail, named: frozenset[str], exact: bool
 ) -> Content:
-    """The content of a tile. ``named`` are the properties that are drawn; ``exact``: a tile that is cut at its
-    edge shows no area or sign of a group beside it."""
+    """The content of a tile. ``named`` are the properties that are drawn; ``exact``: a tile that is cut at
+    its edge shows no area or sign of a group beside it."""
     sums = source.sums(lambda levels: levels.groups.get(field.z), field.keys, 6)
     shown, hidden = _decided(sums, field, detail)
     box = world.tile_box(field.z, field.x, field.y, 1 / 64)
     features = source.features(field, field.cells[shown], box)
+    features = enlarged(features, 1 / (EXTENT * float(1 << field.z)))
     thin = bool(hidden.any()) or detail.thin
     if thin:
         props = {name: prop for name, prop in features.props.items() if name in named}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tiles.levels import order
 
 type Numbers = NDArray[np.int64]
@@ -17,9 +18,9 @@ _ACROSS = np.array([(0, -1), (1, 0), (0, 1), (-1, 0)])
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """Rings of groups: ``group`` int64 (r,) ascending, ``outer`` uint8 (r,) 1 for an exterior, which its holes
-    follow; ``offsets`` int64 (r + 1) into ``xy`` int64 (m, 2), corners in cells, y to the south, exteriors
-    clockwise on the map, without a closing point."""
+    """Rings of groups: ``group`` int64 (r,) ascending, ``outer`` uint8 (r,) 1 for an exterior, which its
+    holes follow; ``offsets`` int64 (r + 1) into ``xy`` int64 (m, 2), corners in cells, y to the south,
+    exteriors clockwise on the map, without a closing point."""
 
     group: Numbers
     outer: NDArray[np.uint8]
@@ -76,7 +77,9 @@ def _links(across: Numbers, edge: NDArray[np.bool_], corners: Numbers) -> Number
         turn, back = (side + 1) % 4, (side + 3) % 4
         beside = across[:, turn]
         ahead = np.where(edge[beside, side], 4 * beside + side, 4 * across[beside, side] + back)
-        around = np.where(corners[:, side] >= 0, 4 * corners[:, side] + back, 4 * np.arange(len(across)) + turn)
+        around = np.where(
+            corners[:, side] >= 0, 4 * corners[:, side] + back, 4 * np.arange(len(across)) + turn
+        )
         links[:, side] = np.where(edge[:, turn], around, ahead)
     return links.ravel()
 
