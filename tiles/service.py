@@ -28,8 +28,9 @@ from layers.parts import Remainders
 from layers.raster.files import OpenFiles
 from layers.types import REST, Bbox
 from tiles import extent, freshness, scheme, storeys
-from tiles.batch import FID, Batch
+from tiles.batch import Batch
 from tiles.cache import Cache
+from tiles.column_build import FID
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
