@@ -24,8 +24,10 @@ type Array = NDArray[Any]
 type Shapes = tuple[Array | None, Array, Array, Array, Array]
 #: A name, codes int32, and the blob uint8 and offsets int64 of its :class:`tiles.dictionary.Values`.
 type Property = tuple[bytes, Array, Array, Array]
-#: Tile units of a world unit, and of the tile's corner.
-type Place = tuple[float, float, float]
+#: Rows inside their clip box, across its edge, and of those polygons that may come apart there, int64.
+type Split = tuple[Array, Array, Array]
+#: Tile units of a world unit, and of the tile's corner; its side; margins of points, lines and polygons.
+type Tile = tuple[float, float, float, float, tuple[float, float, float]]
 
 
 class Kernel(Protocol):
@@ -38,32 +40,19 @@ class Kernel(Protocol):
         name: bytes,
         fids: Array,
         shapes: Shapes,
-        whole: Array,
-        place: Place,
+        rows: Split,
         cut: Shapes,
-        crossing: Array,
         properties: tuple[Property, ...],
-        extent: int,
+        tile: Tile,
         /,
     ) -> bytes:
-        """The message of a layer of the rows ``whole``, and of the rows ``crossing`` with their geometry in
-        tile units, ``cut``; of no bytes where nothing is drawn."""
+        """The message of a layer of these rows, where polygons that may come apart are ``cut`` already, in
+        tile units; of no bytes where nothing is drawn."""
 
     def split(
-        self,
-        dims: Array,
-        parts: Array,
-        boxes: Array,
-        rows: Array,
-        place: Place,
-        margins: tuple[float, float, float],
-        extent: float,
-        whole: Array,
-        crossing: Array,
-        /,
-    ) -> tuple[int, int]:
-        """Writes rows inside their clip box to ``whole``, those that may cross it to ``crossing``, int64 with
-        room for all; how many of each."""
+        self, shapes: Shapes, boxes: Array, rows: Array, to: Split, tile: Tile, /
+    ) -> tuple[int, int, int]:
+        """Writes rows to where they belong, each with room for all; how many of each."""
 
     def triangles(
         self, xy: Array, coords: Array, outer: Array, triangles: Array, left: Array, /

@@ -32,21 +32,32 @@ typedef struct {
     size_t features, values, blob_size;
 } Property;
 
-/* What one layer of a tile is made of: rows wholly inside first, then those that were cut at its edge. */
+/* How world units become those of a tile: times ``scale``, less x or y; its side, and how far beyond its edge
+   features of each dimension go. */
+typedef struct {
+    double scale, x, y, extent, margins[3];
+} Tile;
+
+/* Rows by where they lie: inside their clip box, across its edge, and of those the polygons that
+   may come apart there. There is room for all rows in each. */
+typedef struct {
+    int64_t *whole, *crossing, *tangled;
+    size_t whole_size, crossing_size, tangled_size;
+} Split;
+
+/* What one layer of a tile is made of. */
 typedef struct {
     const uint8_t *name;
     size_t name_size;
     const int64_t *fids;
     Shapes shapes;
-    const int64_t *whole;
-    size_t whole_size;
-    double scale, x, y;
+    const int64_t *whole, *crossing, *tangled;
+    size_t whole_size, crossing_size, tangled_size;
+    /* the tangled ones, cut, in tile units */
     Shapes cut;
-    const int64_t *crossing;
-    size_t crossing_size;
     const Property *properties;
     size_t property_count;
-    uint64_t extent;
+    Tile tile;
 } Layer;
 
 /* Bytes that grow; whoever has them frees ``data``. */
@@ -59,11 +70,9 @@ typedef struct {
    at ``start`` of ``out``. */
 Outcome encode_layer(const Layer *layer, Bytes *out, size_t *start);
 
-/* Rows whose box (n, 4) is inside the clip box of their dimension, and rows that may cross it; ``margins`` are
-   tile units by dimension. */
-Outcome split_rows(const Shapes *shapes, const double *boxes, const int64_t *rows, size_t count, double scale,
-                   double x, double y, const double margins[3], double extent, int64_t *whole, size_t *whole_size,
-                   int64_t *crossing, size_t *crossing_size);
+/* ``boxes`` (n, 4) are in world units. */
+Outcome split_rows(const Tile *tile, const Shapes *shapes, const double *boxes, const int64_t *rows, size_t count,
+                   Split *to);
 
 /* Triangles of polygons, as indices into ``xy`` (three each), counter-clockwise on the map; ``made`` is their
    number, and ``triangles`` has room for one a point. ``left`` has room for one a ring and gets the exteriors of

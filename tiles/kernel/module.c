@@ -109,39 +109,46 @@ static int properties_of(Held *held, PyObject *tuple, Layer *layer, Property *pr
     return 1;
 }
 
-static PyObject *layer_of(Held *held, Layer *layer, PyObject *name, PyObject *fids, PyObject *shapes, PyObject *whole,
-                          PyObject *cut, PyObject *crossing)
+static int layer_of(Held *held, Layer *layer, PyObject *name, PyObject *fids, PyObject *shapes, PyObject *rows,
+                    PyObject *cut)
 {
     size_t fid_count;
-    if (!(layer->name = array(held, name, 1, &layer->name_size, 0)) ||
+    PyObject *whole, *crossing, *tangled;
+    if (!PyArg_ParseTuple(rows, "OOO", &whole, &crossing, &tangled) ||
+        !(layer->name = array(held, name, 1, &layer->name_size, 0)) ||
         !(layer->fids = array(held, fids, 8, &fid_count, 0)) ||
         !(layer->whole = array(held, whole, 8, &layer->whole_size, 0)) ||
         !(layer->crossing = array(held, crossing, 8, &layer->crossing_size, 0)) ||
+        !(layer->tangled = array(held, tangled, 8, &layer->tangled_size, 0)) ||
         !shapes_of(held, shapes, &layer->shapes) || !shapes_of(held, cut, &layer->cut))
-        return NULL;
-    if (!agree(fid_count == layer->shapes.features && layer->shapes.dims != NULL &&
-               layer->cut.features == layer->crossing_size))
-        return NULL;
-    return Py_None;
+        return 0;
+    return agree(fid_count == layer->shapes.features && layer->shapes.dims != NULL &&
+                 layer->cut.features == layer->tangled_size);
 }
 
-/* layer(name, fids, shapes, whole, (scale, x, y), cut, crossing, properties, extent) -> bytes */
+/* (scale, x, y, extent, margins of points, lines and polygons) */
+static int tile_of(PyObject *tuple, Tile *tile)
+{
+    return PyArg_ParseTuple(tuple, "dddd(ddd)", &tile->scale, &tile->x, &tile->y, &tile->extent, tile->margins,
+                            tile->margins + 1, tile->margins + 2);
+}
+
+/* layer(name, fids, shapes, (whole, crossing, tangled), cut, properties, tile) -> bytes */
 static PyObject *layer(PyObject *module, PyObject *args)
 {
     (void)module;
-    PyObject *name, *fids, *shapes, *whole, *cut, *crossing, *properties, *result = NULL;
+    PyObject *name, *fids, *shapes, *rows, *cut, *properties, *tile, *result = NULL;
     Layer made = {0};
-    unsigned long long extent;
-    if (!PyArg_ParseTuple(args, "SOO!O(ddd)O!OO!K", &name, &fids, &PyTuple_Type, &shapes, &whole, &made.scale, &made.x,
-                          &made.y, &PyTuple_Type, &cut, &crossing, &PyTuple_Type, &properties, &extent))
+    if (!PyArg_ParseTuple(args, "SOO!O!O!O!O!", &name, &fids, &PyTuple_Type, &shapes, &PyTuple_Type, &rows,
+                          &PyTuple_Type, &cut, &PyTuple_Type, &properties, &PyTuple_Type, &tile) ||
+        !tile_of(tile, &made.tile))
         return NULL;
-    made.extent = extent;
     made.property_count = (size_t)PyTuple_Size(properties);
     Held held = {calloc(MOST_HELD + 4 * made.property_count, sizeof(Py_buffer)), 0};
     Property *columns = calloc(made.property_count + 1, sizeof(Property));
     if (held.views == NULL || columns == NULL) {
         PyErr_NoMemory();
-    } else if (layer_of(&held, &made, name, fids, shapes, whole, cut, crossing) &&
+    } else if (layer_of(&held, &made, name, fids, shapes, rows, cut) &&
                properties_of(&held, properties, &made, columns)) {
         Bytes out = {0};
         size_t start = 0;
@@ -159,38 +166,36 @@ static PyObject *layer(PyObject *module, PyObject *args)
     return result;
 }
 
-/* split(dims, parts, boxes, rows, (scale, x, y), (margins of points, lines, polygons), extent, whole, crossing)
-   -> (rows written to whole, rows written to crossing) */
+/* split(shapes, boxes, rows, (whole, crossing, tangled), tile) -> (rows written to each) */
 static PyObject *split(PyObject *module, PyObject *args)
 {
     (void)module;
-    PyObject *dims, *parts, *boxes, *rows, *whole, *crossing;
-    double scale, x, y, margins[3], extent;
-    if (!PyArg_ParseTuple(args, "OOOO(ddd)(ddd)dOO", &dims, &parts, &boxes, &rows, &scale, &x, &y, margins,
-                          margins + 1, margins + 2, &extent, &whole, &crossing))
+    PyObject *columns, *boxes, *rows, *whole, *crossing, *tangled, *place, *result = NULL;
+    Tile tile;
+    if (!PyArg_ParseTuple(args, "O!OO(OOO)O!", &PyTuple_Type, &columns, &boxes, &rows, &whole, &crossing, &tangled,
+                          &PyTuple_Type, &place) ||
+        !tile_of(place, &tile))
         return NULL;
     Py_buffer views[MOST_HELD];
     Held held = {views, 0};
-    Shapes shapes = {0};
-    size_t part_count, box_count, count, whole_room, crossing_room, inner = 0, outer = 0;
+    Shapes shapes;
+    Split to = {0};
+    size_t numbers, count, room, crossing_room, tangled_room;
     const double *corners;
     const int64_t *wanted;
-    int64_t *to_whole, *to_crossing;
-    PyObject *result = NULL;
-    if ((shapes.dims = array(&held, dims, 1, &shapes.features, 0)) &&
-        (shapes.parts = array(&held, parts, 8, &part_count, 0)) &&
-        (corners = array(&held, boxes, 8, &box_count, 0)) && (wanted = array(&held, rows, 8, &count, 0)) &&
-        (to_whole = (int64_t *)array(&held, whole, 8, &whole_room, 1)) &&
-        (to_crossing = (int64_t *)array(&held, crossing, 8, &crossing_room, 1)) &&
-        agree(part_count == shapes.features + 1 && box_count == 4 * shapes.features && whole_room >= count &&
-              crossing_room >= count)) {
+    if (shapes_of(&held, columns, &shapes) && (corners = array(&held, boxes, 8, &numbers, 0)) &&
+        (wanted = array(&held, rows, 8, &count, 0)) && (to.whole = (int64_t *)array(&held, whole, 8, &room, 1)) &&
+        (to.crossing = (int64_t *)array(&held, crossing, 8, &crossing_room, 1)) &&
+        (to.tangled = (int64_t *)array(&held, tangled, 8, &tangled_room, 1)) &&
+        agree(shapes.dims != NULL && numbers == 4 * shapes.features && room >= count && crossing_room >= count &&
+              tangled_room >= count)) {
         Outcome outcome;
         Py_BEGIN_ALLOW_THREADS
-        outcome = split_rows(&shapes, corners, wanted, count, scale, x, y, margins, extent, to_whole, &inner,
-                             to_crossing, &outer);
+        outcome = split_rows(&tile, &shapes, corners, wanted, count, &to);
         Py_END_ALLOW_THREADS
         if (said(outcome))
-            result = Py_BuildValue("nn", (Py_ssize_t)inner, (Py_ssize_t)outer);
+            result = Py_BuildValue("nnn", (Py_ssize_t)to.whole_size, (Py_ssize_t)to.crossing_size,
+                                   (Py_ssize_t)to.tangled_size);
     }
     let_go(&held);
     return result;

@@ -1,6 +1,6 @@
 /* One layer of a Mapbox Vector Tile (version 2.1) from columns, in one pass over its features and one over its
    properties. tiles/vector/encode.py has the same by whole-array steps, and the same bytes. */
-#include "kernel.h"
+#include "clip.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +13,12 @@ typedef struct {
     int64_t x, y;
 } Spot;
 
+/* Where the pen is in a feature, and whether the polygon that is drawn has its exterior. */
+typedef struct {
+    Spot cursor;
+    int ring, exterior_kept;
+} Course;
+
 /* A feature that is drawn: its row, and where its geometry ends. */
 typedef struct {
     int64_t row;
@@ -23,6 +29,7 @@ typedef struct {
 typedef struct {
     Spot *spots;
     size_t room;
+    Pieces pieces[2];
     Bytes geometry;
     Drawn *drawn;
     size_t count;
@@ -132,16 +139,13 @@ static uint8_t *put_spots(uint8_t *at, const Spot *spots, size_t count, Spot *cu
     return at;
 }
 
-static Outcome draw_points(Drawing *drawing, const Shapes *shapes, int64_t first, int64_t end, double scale, double x,
-                           double y)
+static Outcome draw_points(Drawing *drawing, const double *xy, size_t count, double scale, double x, double y)
 {
-    size_t count = (size_t)(shapes->coords[end] - shapes->coords[first]);
     if (!count)
         return DONE;
     if (!reserve(&drawing->geometry, VARINT * (2 * count + 1)))
         return NO_MEMORY;
     uint8_t *at = put(drawing->geometry.data + drawing->geometry.size, (uint64_t)count << 3 | MOVE_TO);
-    const double *xy = shapes->xy + 2 * shapes->coords[first];
     Spot cursor = {0, 0};
     for (size_t i = 0; i < count; i++) {
         Spot spot = {whole_number(xy[2 * i] * scale - x), whole_number(xy[2 * i + 1] * scale - y)};
@@ -151,71 +155,102 @@ static Outcome draw_points(Drawing *drawing, const Shapes *shapes, int64_t first
     return DONE;
 }
 
-static Outcome draw_parts(Drawing *drawing, const Shapes *shapes, int64_t first, int64_t end, int ring, double scale,
-                          double x, double y)
+/* One line or ring of a feature. */
+static Outcome draw_part(Drawing *drawing, const double *xy, size_t count, Course *course, int outer, double scale,
+                         double x, double y)
 {
-    Spot cursor = {0, 0};
-    int exterior_kept = 0;
-    for (int64_t part = first; part < end; part++) {
-        int64_t start = shapes->coords[part];
-        size_t count = (size_t)(shapes->coords[part + 1] - start);
-        if (!spots_for(drawing, count))
-            return NO_MEMORY;
-        Spot *spots = drawing->spots;
-        count = round_part(shapes->xy + 2 * start, count, scale, x, y, ring, spots);
-        int keep = count >= (ring ? 3u : 2u);
-        if (ring) {
-            int outer = shapes->outer[part] == 1;
-            if (keep) {
-                int64_t area = doubled_area(spots, count);
-                keep = outer ? area > 0 : area < 0;
-            }
-            /* a hole goes with its exterior */
-            if (outer)
-                exterior_kept = keep;
-            keep = keep && exterior_kept;
+    if (!spots_for(drawing, count))
+        return NO_MEMORY;
+    Spot *spots = drawing->spots;
+    count = round_part(xy, count, scale, x, y, course->ring, spots);
+    int keep = count >= (course->ring ? 3u : 2u);
+    if (course->ring) {
+        if (keep) {
+            int64_t area = doubled_area(spots, count);
+            keep = outer ? area > 0 : area < 0;
         }
-        if (!keep)
-            continue;
-        if (!reserve(&drawing->geometry, VARINT * (2 * count + 3)))
-            return NO_MEMORY;
-        uint8_t *at = drawing->geometry.data + drawing->geometry.size;
-        at = put(at, 1 << 3 | MOVE_TO);
-        at = put_spots(at, spots, 1, &cursor);
-        at = put(at, (uint64_t)(count - 1) << 3 | LINE_TO);
-        at = put_spots(at, spots + 1, count - 1, &cursor);
-        if (ring)
-            at = put(at, 1 << 3 | CLOSE_PATH);
-        drawing->geometry.size = (size_t)(at - drawing->geometry.data);
+        /* a hole goes with its exterior */
+        if (outer)
+            course->exterior_kept = keep;
+        keep = keep && course->exterior_kept;
     }
+    if (!keep)
+        return DONE;
+    if (!reserve(&drawing->geometry, VARINT * (2 * count + 3)))
+        return NO_MEMORY;
+    uint8_t *at = drawing->geometry.data + drawing->geometry.size;
+    at = put(at, 1 << 3 | MOVE_TO);
+    at = put_spots(at, spots, 1, &course->cursor);
+    at = put(at, (uint64_t)(count - 1) << 3 | LINE_TO);
+    at = put_spots(at, spots + 1, count - 1, &course->cursor);
+    if (course->ring)
+        at = put(at, 1 << 3 | CLOSE_PATH);
+    drawing->geometry.size = (size_t)(at - drawing->geometry.data);
     return DONE;
 }
 
-/* Whether the offsets of a feature ascend and stay inside their arrays. */
-static int sound(const Shapes *shapes, size_t feature)
+static Outcome draw_parts(Drawing *drawing, const Shapes *shapes, int64_t first, int64_t end, int ring, double scale,
+                          double x, double y)
 {
-    int64_t first = shapes->parts[feature], end = shapes->parts[feature + 1];
-    if (first < 0 || end < first || (uint64_t)end > shapes->rings)
-        return 0;
-    for (int64_t part = first; part < end; part++)
-        if (shapes->coords[part] < 0 || shapes->coords[part + 1] < shapes->coords[part])
-            return 0;
-    return first == end || (uint64_t)shapes->coords[end] <= shapes->points;
+    Course course = {{0, 0}, ring, 0};
+    Outcome outcome = DONE;
+    for (int64_t part = first; part < end && outcome == DONE; part++) {
+        int64_t start = shapes->coords[part];
+        size_t count = (size_t)(shapes->coords[part + 1] - start);
+        outcome =
+            draw_part(drawing, shapes->xy + 2 * start, count, &course, shapes->outer[part] == 1, scale, x, y);
+    }
+    return outcome;
 }
 
-/* Feature ``feature`` of shapes, as ``row`` of the layer. */
-static Outcome draw(Drawing *drawing, const Shapes *shapes, size_t feature, int64_t row, uint8_t dim, double scale,
-                    double x, double y)
+/* Parts of a feature outside of its clip box go, and points beyond the edge. */
+static Outcome draw_clipped(Drawing *drawing, const Layer *layer, int64_t row)
 {
-    if (!sound(shapes, feature) || dim > POLYGON)
+    const Shapes *shapes = &layer->shapes;
+    uint8_t dim = shapes->dims[row];
+    double low = -layer->tile.margins[dim], high = layer->tile.extent + layer->tile.margins[dim];
+    Course course = {{0, 0}, dim == POLYGON, 0};
+    int64_t first = shapes->parts[row], end = shapes->parts[row + 1];
+    Outcome outcome = DONE;
+    if (dim == POINT) {
+        Pieces *pieces = drawing->pieces;
+        if (!in_units(shapes, first, end, layer->tile.scale, layer->tile.x, layer->tile.y, pieces))
+            return NO_MEMORY;
+        return draw_points(drawing, pieces->xy, owned(pieces->xy, pieces->count, low, high), 1.0, 0.0, 0.0);
+    }
+    for (int64_t part = first; part < end && outcome == DONE; part++) {
+        Pieces *pieces = drawing->pieces;
+        if (!in_units(shapes, part, part + 1, layer->tile.scale, layer->tile.x, layer->tile.y, pieces) ||
+            !(pieces = clip_part(pieces, dim == POLYGON, low, high)))
+            return NO_MEMORY;
+        for (size_t i = 0; i < pieces->parts && outcome == DONE; i++) {
+            size_t start = pieces->starts[i];
+            size_t after = i + 1 < pieces->parts ? pieces->starts[i + 1] : pieces->count;
+            outcome = draw_part(drawing, pieces->xy + 2 * start, after - start, &course, 1, 1.0, 0.0, 0.0);
+        }
+    }
+    return outcome;
+}
+
+/* Feature ``feature`` of shapes, as it is. */
+static Outcome draw_whole(Drawing *drawing, const Shapes *shapes, size_t feature, uint8_t dim, double scale, double x,
+                          double y)
+{
+    if (!sound(shapes, feature))
         return BAD_COLUMNS;
     int64_t first = shapes->parts[feature], end = shapes->parts[feature + 1];
-    size_t before = drawing->geometry.size;
-    Outcome outcome = dim == POINT ? draw_points(drawing, shapes, first, end, scale, x, y)
-                                   : draw_parts(drawing, shapes, first, end, dim == POLYGON, scale, x, y);
-    if (outcome == DONE && drawing->geometry.size > before)
+    if (first == end)
+        return DONE;
+    int64_t start = shapes->coords[first];
+    if (dim == POINT)
+        return draw_points(drawing, shapes->xy + 2 * start, (size_t)(shapes->coords[end] - start), scale, x, y);
+    return draw_parts(drawing, shapes, first, end, dim == POLYGON, scale, x, y);
+}
+
+static void drew(Drawing *drawing, size_t before, int64_t row, uint8_t dim)
+{
+    if (drawing->geometry.size > before)
         drawing->drawn[drawing->count++] = (Drawn){row, drawing->geometry.size, dim};
-    return outcome;
 }
 
 static Outcome draw_all(const Layer *layer, Drawing *drawing)
@@ -225,17 +260,21 @@ static Outcome draw_all(const Layer *layer, Drawing *drawing)
     if (drawing->drawn == NULL)
         return NO_MEMORY;
     Outcome outcome = DONE;
-    for (size_t i = 0; i < layer->whole_size && outcome == DONE; i++) {
-        int64_t row = layer->whole[i];
-        if (row < 0 || (uint64_t)row >= shapes->features)
+    size_t cut = 0;
+    for (size_t i = 0; i < layer->whole_size + layer->crossing_size && outcome == DONE; i++) {
+        int crosses = i >= layer->whole_size;
+        int64_t row = crosses ? layer->crossing[i - layer->whole_size] : layer->whole[i];
+        if (row < 0 || (uint64_t)row >= shapes->features || shapes->dims[row] > POLYGON ||
+            !sound(shapes, (size_t)row))
             return BAD_COLUMNS;
-        outcome = draw(drawing, shapes, (size_t)row, row, shapes->dims[row], layer->scale, layer->x, layer->y);
-    }
-    for (size_t i = 0; i < layer->crossing_size && outcome == DONE; i++) {
-        int64_t row = layer->crossing[i];
-        if (row < 0 || (uint64_t)row >= shapes->features || i >= layer->cut.features)
-            return BAD_COLUMNS;
-        outcome = draw(drawing, &layer->cut, i, row, shapes->dims[row], 1.0, 0.0, 0.0);
+        size_t before = drawing->geometry.size;
+        if (!crosses)
+            outcome = draw_whole(drawing, shapes, (size_t)row, shapes->dims[row], layer->tile.scale, layer->tile.x, layer->tile.y);
+        else if (cut < layer->tangled_size && layer->tangled[cut] == row)
+            outcome = draw_whole(drawing, &layer->cut, cut++, shapes->dims[row], 1.0, 0.0, 0.0);
+        else
+            outcome = draw_clipped(drawing, layer, row);
+        drew(drawing, before, row, shapes->dims[row]);
     }
     return outcome;
 }
@@ -383,7 +422,7 @@ static Outcome put_body(const Layer *layer, const Drawing *drawing, const Ranked
     if (outcome != DONE || !reserve(out, 1 + VARINT))
         return outcome == DONE ? NO_MEMORY : outcome;
     out->data[out->size++] = 0x28;
-    out->size = (size_t)(put(out->data + out->size, layer->extent) - out->data);
+    out->size = (size_t)(put(out->data + out->size, (uint64_t)layer->tile.extent) - out->data);
     return DONE;
 }
 
@@ -409,36 +448,9 @@ Outcome encode_layer(const Layer *layer, Bytes *out, size_t *start)
     }
     free(ranked);
     free(drawing.spots);
+    free_pieces(&drawing.pieces[0]);
+    free_pieces(&drawing.pieces[1]);
     free(drawing.drawn);
     free(drawing.geometry.data);
     return outcome;
-}
-
-Outcome split_rows(const Shapes *shapes, const double *boxes, const int64_t *rows, size_t count, double scale,
-                   double x, double y, const double margins[3], double extent, int64_t *whole, size_t *whole_size,
-                   int64_t *crossing, size_t *crossing_size)
-{
-    size_t inner = 0, outer = 0;
-    for (size_t i = 0; i < count; i++) {
-        int64_t row = rows[i];
-        if (row < 0 || (uint64_t)row >= shapes->features || shapes->dims[row] > POLYGON)
-            return BAD_COLUMNS;
-        const double *box = boxes + 4 * row;
-        double west = box[0] * scale - x, north = box[1] * scale - y;
-        double east = box[2] * scale - x, south = box[3] * scale - y;
-        uint8_t dim = shapes->dims[row];
-        double low = -margins[dim], high = extent + margins[dim];
-        int inside = west >= low && north >= low && east <= high && south <= high;
-        /* a point on the east or south edge belongs to the neighbour */
-        if (dim == POINT)
-            inside = inside && east < high && south < high;
-        if (inside)
-            whole[inner++] = row;
-        else if (west <= high && north <= high && east >= low && south >= low &&
-                 (dim != POINT || shapes->parts[row + 1] - shapes->parts[row] > 1))
-            crossing[outer++] = row;
-    }
-    *whole_size = inner;
-    *crossing_size = outer;
-    return DONE;
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tiles.batch import LINE, POINT, POLYGON, Batch, Flat, explode
+from tiles.batch import LINE, POINT, POLYGON, Batch, Flat, explode, successor
 from tiles.dictionary import slices
 from tiles.scheme import Floats
 
@@ -49,33 +49,105 @@ def split(batch: Batch, boxes: Floats, clip: Clip = "buffer") -> tuple[NDArray[n
 def cut(batch: Batch, units: Floats, clip: Clip = "buffer") -> Flat:
     """The features of a batch cut at their clip box, in tile units; one with nothing left has no part.
 
-    ``units`` float64 (m, 2) are the batch's coordinates in tile units. Parts of a lower dimension
-    (of a polygon that only touches the edge) are dropped."""
-    shapes = np.empty(len(batch), object)
-    for dim, within in ((POINT, _points), (LINE, _lines), (POLYGON, _polygons)):
-        rows = np.flatnonzero(batch.dims == dim)
-        if len(rows):
-            part = batch.take(rows)
-            index, _ = slices(batch.coords[batch.parts], rows)
-            shapes[rows] = within(part, units[index], MARGINS[clip][dim])
+    ``units`` float64 (m, 2) are the batch's coordinates in tile units. Lines come apart where they leave the
+    box; so do polygons, as areas."""
+    hard = tangled(batch, units, clip)
+    rows = np.flatnonzero(~hard)
+    if len(rows) == len(batch):
+        return _sides(batch, units, clip)
+    simple, apart = batch.take(rows), cut_areas(batch, units, np.flatnonzero(hard), MARGINS[clip][POLYGON])
+    index, _ = slices(batch.coords[batch.parts], rows)
+    plain = _sides(simple, units[index], clip)
+    order = np.argsort(np.concatenate([rows, np.flatnonzero(hard)]), kind="stable")
+    return _taken(_joined(plain, apart), order)
+
+
+def tangled(batch: Batch, units: Floats, clip: Clip) -> NDArray[np.bool_]:
+    """Polygons (n,) that may come apart at an edge of the clip box: with holes, or with a ring that crosses
+    one of its lines more than twice."""
+    margin = MARGINS[clip][POLYGON]
+    follow, several = successor(batch.coords), batch.outer == 0
+    for axis in (0, 1):
+        for inside in (units[:, axis] >= -margin, units[:, axis] <= EXTENT + margin):
+            crossed = (inside != inside[follow]).astype(np.int64)
+            several = several | (np.add.reduceat(crossed, batch.coords[:-1]) > 2)
+    return np.asarray(np.logical_or.reduceat(several, batch.parts[:-1]) & (batch.dims == POLYGON))
+
+
+def _sides(batch: Batch, units: Floats, clip: Clip) -> Flat:
+    """Features cut at one line of the box after the other (Sutherland & Hodgman 1974): what is left of a ring
+    that crosses each at most twice is one ring."""
+    margin = np.array(MARGINS[clip], float)[batch.dims]
+    owner = np.repeat(np.arange(len(batch)), np.diff(batch.parts))
+    flat = _Pieces(units, batch.coords, owner)
+    for axis in (0, 1):
+        for sign, limit in ((1.0, -margin), (-1.0, EXTENT + margin)):
+            flat = _side(flat, batch.dims, axis, sign, limit)
+    parts = np.concatenate([[0], np.cumsum(np.bincount(flat.owner, minlength=len(batch)))])
+    return Flat(flat.xy, parts, flat.coords, np.ones(len(flat.owner), np.uint8))
+
+
+class _Pieces(NamedTuple):
+    """Parts (p,) with the feature of each."""
+
+    xy: Floats
+    coords: NDArray[np.int64]
+    owner: NDArray[np.int64]
+
+
+def _side(flat: _Pieces, dims: NDArray[np.uint8], axis: int, sign: float, limits: Floats) -> _Pieces:
+    """What lies on one side of the line where a coordinate is ``limits`` (n,): above for sign 1, below for
+    −1."""
+    if not len(flat.xy):
+        return flat
+    part = np.repeat(np.arange(len(flat.owner)), np.diff(flat.coords))
+    dim, limit, value = dims[flat.owner][part], limits[flat.owner][part], flat.xy[:, axis]
+    # a point on the east or south edge belongs to the neighbour
+    inside = value >= limit if sign > 0 else np.where(dim == POINT, value < limit, value <= limit)
+    if inside.all():
+        return flat
+    follow = successor(flat.coords)
+    crossed = inside != inside[follow]
+    crossed[flat.coords[1:] - 1] &= dims[flat.owner] == POLYGON
+    place = np.concatenate([[0], np.cumsum(inside.astype(np.int64) + crossed)])
+    xy, at = np.empty((place[-1], 2)), np.flatnonzero(crossed)
+    xy[place[:-1][inside]] = flat.xy[inside]
+    # from inside to outside, so that neighbours with a common edge get the same point
+    here, there = np.where(inside[at], at, follow[at]), np.where(inside[at], follow[at], at)
+    near, far = flat.xy[here], flat.xy[there]
+    other, spot = 1 - axis, place[at] + inside[at]
+    ratio = (far[:, other] - near[:, other]) * (limit[at] - near[:, axis]) / (far[:, axis] - near[:, axis])
+    xy[spot, axis], xy[spot, other] = limit[at], near[:, other] + ratio
+    # a line that comes in again begins a piece
+    begins = np.zeros(len(xy) + 1, bool)
+    begins[place[flat.coords[:-1]]] = True
+    begins[spot[(dim[at] == LINE) & ~inside[at]]] = True
+    starts = np.flatnonzero(begins[:-1])
+    source = np.repeat(part, np.diff(place))
+    return _Pieces(xy, np.append(starts, len(xy)), flat.owner[source[starts]])
+
+
+def cut_areas(batch: Batch, units: Floats, rows: NDArray[np.int64], margin: int) -> Flat:
+    """Polygons of some rows, one at least, cut at the clip box, in that order."""
+    index, _ = slices(batch.coords[batch.parts], rows)
+    part = batch.take(rows)
     # tile units run south, so what is positive there is counter-clockwise to shapely
-    return explode(shapes, batch.dims, exterior_cw=False)
+    return explode(_polygons(part, units[index], margin), part.dims, exterior_cw=False)
 
 
-def _points(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
-    owned = ((units >= -margin) & (units < EXTENT + margin)).all(axis=1)
-    total = np.concatenate([[0], np.cumsum(owned)])
-    if not owned.any():  # shapely makes no array of geometries that are all empty
-        return np.full(len(batch), shapely.MultiPoint())
-    return np.asarray(
-        shapely.from_ragged_array(shapely.GeometryType.MULTIPOINT, units[owned], (total[batch.parts],))
+def _joined(first: Flat, second: Flat) -> Flat:
+    return Flat(
+        np.concatenate([first.xy, second.xy]),
+        np.concatenate([first.parts, second.parts[1:] + first.parts[-1]]),
+        np.concatenate([first.coords, second.coords[1:] + first.coords[-1]]),
+        np.concatenate([first.outer, second.outer]),
     )
 
 
-def _lines(batch: Batch, units: Floats, margin: int) -> NDArray[Any]:
-    kind = shapely.GeometryType.MULTILINESTRING
-    shapes = shapely.from_ragged_array(kind, units, (batch.coords, batch.parts))
-    return np.asarray(shapely.clip_by_rect(shapes, *_window(margin)))
+def _taken(flat: Flat, rows: NDArray[np.int64]) -> Flat:
+    part_index, parts = slices(flat.parts, rows)
+    index, coords = slices(flat.coords, part_index)
+    return Flat(flat.xy[index], parts, coords, flat.outer[part_index])
 
 
 def _window(margin: int) -> tuple[int, int, int, int]:

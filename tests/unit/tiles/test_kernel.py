@@ -149,15 +149,17 @@ def test_columns_that_do_not_fit_together_are_refused(name: str, data: st.DataOb
         column = column[: data.draw(st.integers(0, len(column)))]
     odd = replace(batch, **{name: np.ascontiguousarray(column)})
     rows = data.draw(st.sampled_from([[0, 1], [0], [-1], [2], [2**62]]))
-    compiled, whole, nothing = the_kernel(), np.array(rows), np.empty(0, np.int64)
+    compiled, wanted, nothing = the_kernel(), np.array(rows), np.empty(0, np.int64)
     cut = (None, np.zeros(1, np.int64), np.zeros(1, np.int64), np.empty(0, np.uint8), np.empty(0))
     shapes = (odd.dims, odd.parts, odd.coords, odd.outer, odd.xy)
     props = tuple((k.encode(), p.codes, p.values.blob, p.values.offsets) for k, p in odd.props.items())
-    try:
-        found = compiled.layer(b"b", odd.fids, shapes, whole, (1.0, 0.0, 0.0), cut, nothing, props, 4096)
-        assert isinstance(found, bytes)
-    except ValueError:
-        pass
+    tile = (4096.0, 0.0, 0.0, 4096.0, (64.0, 64.0, 64.0))
+    for chosen in ((wanted, nothing, nothing), (nothing, wanted, nothing), (nothing, wanted, wanted)):
+        with contextlib.suppress(ValueError):
+            assert isinstance(compiled.layer(b"b", odd.fids, shapes, chosen, cut, props, tile), bytes)
+    room = np.empty((3, len(wanted)), np.int64)
+    with contextlib.suppress(ValueError):
+        assert sum(compiled.split(shapes, odd.boxes, wanted, tuple(room), tile)) <= 2 * len(wanted)
     made, left = np.empty((max(len(odd.xy), 1), 3), np.int64), np.empty(max(len(odd.outer), 1), np.int64)
     with contextlib.suppress(ValueError):
         compiled.triangles(odd.xy, odd.coords, odd.outer, made, left)
