@@ -16,7 +16,7 @@ def triangulate(shapes: Batch) -> NDArray[np.int64]:
 
     A convex ring without holes becomes a fan; of others the ears are clipped."""
     compiled = kernel.compiled()
-    return _by_arrays(shapes) if compiled is None else _by_kernel(compiled, shapes)
+    return by_arrays(shapes) if compiled is None else _by_kernel(compiled, shapes)
 
 
 def _by_kernel(compiled: Kernel, shapes: Batch) -> NDArray[np.int64]:
@@ -31,7 +31,8 @@ def _by_kernel(compiled: Kernel, shapes: Batch) -> NDArray[np.int64]:
     return np.concatenate([made[:count], *(_ears(shapes, first, end) for first, end in rest)])
 
 
-def _by_arrays(shapes: Batch) -> NDArray[np.int64]:
+def by_arrays(shapes: Batch) -> NDArray[np.int64]:
+    """As :func:`triangulate`, where the kernel is not built."""
     sizes = np.diff(shapes.coords)
     owner = np.cumsum(shapes.outer) - 1
     single = np.bincount(owner) == 1
