@@ -16,7 +16,9 @@ from layers.errors import BadFile
 from layers.mesh import Material
 from layers.read.meshes.counting import check_numbers
 from layers.read.meshes.model import Floats, Piece, Scene, Thing, check_count, damaged
+from layers.read.meshes.sampling import sampled
 from layers.read.pictures import Images
+from layers.read.texture.wrapping import WRAP, Wrapping, wrapping
 
 #: Nodes inside one another, and all that are gone through, at most: a node may show others again and again.
 _DEEPEST, _MOST_NODES = 200, 200_000
@@ -39,7 +41,7 @@ def load(path: Path, images: Images) -> Scene:
             raise damaged("it has no scene")
         nodes = list(_nodes(document.scene.nodes, np.eye(4), "", 0, count()))
         check_count(sum(_count(geometry) for _, geometry, _, _ in nodes))
-        looks: dict[int, Material] = {}
+        looks: dict[tuple[int, Wrapping], Material] = {}
         things = [
             Thing(name, list(_pieces(geometry, matrix, images, looks)), inside)
             for name, geometry, matrix, inside in nodes
@@ -88,7 +90,9 @@ def _count(node: Any) -> int:
     return sum(len(each) for each in node.geometry.primitives)
 
 
-def _pieces(node: Any, matrix: Floats, images: Images, looks: dict[int, Material]) -> Iterator[Piece]:
+def _pieces(
+    node: Any, matrix: Floats, images: Images, looks: dict[tuple[int, Wrapping], Material]
+) -> Iterator[Piece]:
     import collada
 
     named: dict[str, Any] = {each.symbol: each.target for each in node.materials}
@@ -99,27 +103,43 @@ def _pieces(node: Any, matrix: Floats, images: Images, looks: dict[int, Material
         if not isinstance(own, collada.triangleset.TriangleSet) or own.vertex is None or not len(own):
             continue
         target = named.get(own.material)
-        if id(target) not in looks:
-            looks[id(target)] = Material() if target is None else _look(target.effect, images)
-        look = looks[id(target)]
-        uv = None
-        if look.texture and own.texcoordset:
+        found, wrap = None, WRAP
+        if target is not None and own.texcoordset:
             found = np.asarray(own.texcoordset[0], np.float64)[own.texcoord_indexset[0]][:, :, :2]
-            uv = (found * [1, -1] + [0, 1]).astype(np.float32)
+            wrap, found = sampled(found * [1, -1] + [0, 1], *_wrapping(target.effect))
+        if (id(target), wrap) not in looks:
+            looks[id(target), wrap] = Material() if target is None else _look(target.effect, images, wrap)
+        look = looks[id(target), wrap]
+        uv = found.astype(np.float32) if look.texture and found is not None else None
         vertices = np.asarray(own.vertex, np.float64)
         moved = vertices @ matrix[:3, :3].T + matrix[:3, 3]
         name = "" if target is None else str(target.name or target.id or "")
         yield Piece(moved, np.asarray(own.vertex_index, np.int64).reshape(-1, 3), look, uv, None, name)
 
 
-def _look(effect: Any, images: Images) -> Material:
+def _wrapping(effect: Any) -> tuple[Wrapping, Wrapping]:
+    """How the diffuse image of an effect goes on across and down (COLLADA 1.4.1, sampler2D)."""
+    import collada
+
+    if not isinstance(effect.diffuse, collada.material.Map):
+        return WRAP, WRAP
+    said = {
+        str(each.tag).rpartition("}")[2]: (each.text or "").strip()
+        for each in effect.diffuse.sampler.xmlnode.iter()
+    }
+    border = [float(part) for part in said.get("border_color", "").split()]
+    across, down = (wrapping(said.get(axis, ""), border) for axis in ("wrap_s", "wrap_t"))
+    return across, down
+
+
+def _look(effect: Any, images: Images, wrap: Wrapping) -> Material:
     """The diffuse colour or image of an effect."""
     import collada
 
     diffuse: Any = effect.diffuse
     if isinstance(diffuse, collada.material.Map):
         image = diffuse.sampler.surface.image
-        name = images.name(str(image.path))
+        name = images.name(str(image.path), wrap)
         return Material(None, name)
     if diffuse is None:
         return Material()

@@ -15,9 +15,13 @@ from layers.errors import BadFile, shown
 from layers.mesh import Material
 from layers.read.meshes.accessors import Accessors, mapped, of_uri, triangle_count
 from layers.read.meshes.model import Floats, Indices, Piece, Scene, Thing, bytes_of, check_count, damaged
+from layers.read.meshes.sampling import sampled
 from layers.read.pictures import Images
+from layers.read.texture.wrapping import WRAP, Wrapping
 
 MAGIC = b"glTF"
+#: What samplers say of what lies beyond the edges of an image; all else repeats it.
+_WRAPPINGS = {33071: "clamp", 33648: "mirror"}
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 #: Nodes inside one another, and all of them, at most.
 _DEEPEST, _MOST_NODES = 200, 500_000
@@ -86,7 +90,7 @@ class _Document:
         self._header = header
         self._accessors = Accessors(header, binary, images.folder)
         self._images = images
-        self._looks: dict[int, Material] = {}
+        self._looks: dict[tuple[int, Wrapping], Material] = {}
         self._nodes: list[Any] = header.get("nodes", [])
         self._meshes: list[Any] = header.get("meshes", [])
         needed = [str(name) for name in header.get("extensionsRequired", [])]
@@ -166,11 +170,15 @@ class _Document:
         material, uv, name = Material(), None, ""
         if "material" in primitive:
             of = self._header["materials"][primitive["material"]]
-            name, material = str(of.get("name") or ""), self._look(primitive["material"])
             texture = _texture(of)
             at = said.get(f"TEXCOORD_{int(texture.get('texCoord', 0))}")
-            if at is not None and material.texture:
-                uv = _uv(self._accessors.array(at)[chosen], texture)[triangles].astype(np.float32)
+            wrap, corners = WRAP, None
+            if at is not None and "index" in texture:
+                corners = _uv(self._accessors.array(at)[chosen], texture)[triangles]
+                wrap, corners = sampled(corners, *self._wrapping(texture))
+            name, material = str(of.get("name") or ""), self._look(primitive["material"], wrap)
+            if corners is not None and material.texture:
+                uv = corners.astype(np.float32)
         piece = Piece(vertices, triangles, material, uv, None, name)
         if "COLOR_0" in said and self._accessors.count(said["COLOR_0"]) == count:
             whole = bytes_of(self._accessors.array(said["COLOR_0"])[chosen], len(vertices))
@@ -178,9 +186,16 @@ class _Document:
                 piece.colors = whole[triangles].mean(axis=1).astype(np.uint8)
         return piece
 
-    def _look(self, at: int) -> Material:
+    def _wrapping(self, texture: Mapping[str, Any]) -> tuple[Wrapping, Wrapping]:
+        """How an image goes on across and down (5.26.3, 5.26.4)."""
+        at = self._header["textures"][texture["index"]].get("sampler")
+        said = {} if at is None else self._header["samplers"][at]
+        across, down = (Wrapping(_WRAPPINGS.get(said.get(axis, 0), "wrap")) for axis in ("wrapS", "wrapT"))
+        return across, down
+
+    def _look(self, at: int, wrap: Wrapping) -> Material:
         """A material: base colour (linear, 3.9.2) and image."""
-        if at not in self._looks:
+        if (at, wrap) not in self._looks:
             said = self._header["materials"][at]
             pbr = said.get("pbrMetallicRoughness", {})
             factor = [float(part) for part in pbr.get("baseColorFactor", (1, 1, 1, 1))]
@@ -188,12 +203,12 @@ class _Document:
                 raise ValueError(f"baseColorFactor has {len(factor)} numbers, and not 4")
             alpha = factor[3] if said.get("alphaMode", "OPAQUE") != "OPAQUE" else 1.0
             color = (*(_srgb(part) for part in factor[:3]), round(min(max(alpha, 0.0), 1.0) * 255))
-            texture = self._image(_texture(said))
+            texture = self._image(_texture(said), wrap)
             plain = color == (255, 255, 255, 255)
-            self._looks[at] = Material(None if plain and texture else color, texture)  # type: ignore[arg-type]
-        return self._looks[at]
+            self._looks[at, wrap] = Material(None if plain and texture else color, texture)  # type: ignore[arg-type]
+        return self._looks[at, wrap]
 
-    def _image(self, texture: Mapping[str, Any]) -> str | None:
+    def _image(self, texture: Mapping[str, Any], wrap: Wrapping) -> str | None:
         if "index" not in texture:
             return None
         said = self._header["textures"][texture["index"]]
@@ -206,12 +221,12 @@ class _Document:
         called = str(image.get("name") or str(image.get("uri", ""))[:80] or f"image {source}")
         uri = image.get("uri")
         if isinstance(uri, str) and not uri.startswith("data:"):
-            return self._images.name(uri)
+            return self._images.name(uri, wrap)
         try:
             data = bytes(self._accessors.view(image["bufferView"])) if uri is None else of_uri(uri)
         except (BadFile, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             data = str(error).encode()  # which is no image, and told so
-        return self._images.sink.texture(data, called)
+        return self._images.sink.texture(data, called, wrap=wrap)
 
 
 def _texture(said: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from layers.read.encodings import choose, decoded
 from layers.read.meshes.counting import check_marks
 from layers.read.meshes.model import Floats, Indices, Piece, Scene, Thing, bytes_of, check_count, damaged
 from layers.read.pictures import Images
+from layers.read.texture.wrapping import WRAP, Wrapping
 from layers.read.triangles import Rings, cut
 
 #: Lines that say what the faces behind them are of.
@@ -238,12 +239,17 @@ def _material(said: Mapping[str, str], images: Images) -> Material:
     except ValueError:
         color = None
     path = said.get("map_kd")
-    texture = None if not path else images.name(_without_options(path, images.folder))
+    texture = None
+    if path:
+        name = _without_options(path, images.folder)
+        clamped = _CLAMPED.search(path[: -len(name)]) is not None
+        texture = images.name(name, Wrapping("clamp") if clamped else WRAP)
     # Kd beside an image is written as 0 or as 0.8 by habit, and few programs multiply it
     return Material(None if texture else color, texture)
 
 
 _OPTION = re.compile(r"\s*-(?:blendu|blendv|cc|clamp|texres|bm|boost|imfchan|type)\s+\S+|\s*-mm\s+\S+\s+\S+")
+_CLAMPED = re.compile(r"(?:^|\s)-clamp\s+on\s")
 _VECTOR = re.compile(r"\s*-(?:o|s|t)(?:\s+-?[\d.eE+-]+){1,3}")
 
 

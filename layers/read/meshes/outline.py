@@ -6,14 +6,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from layers.read.faces import PRECISION, joined, shadow
+from layers.read.faces import PRECISION, joined
 from layers.read.meshes.model import Floats, Indices
+from layers.read.meshes.patches import patches
 from layers.read.triangles import NO_AREA
 
 type Geometries = NDArray[np.object_]
 
-#: Triangles whose union is made exactly; of more the outline is that of cells.
-_EXACT = 5_000
+#: Triangles whose union is made exactly, and as many corners as they have of what is seen from above without
+#: one; of more the outline is that of cells.
+_EXACT, _CORNERS = 5_000, 3
 #: Cells along the longer side.
 _CELLS = 512
 #: Runs of cells whose union is made; of more cells twice as wide are taken.
@@ -30,46 +32,60 @@ def outlines(
     """The outline of each body in the units of the vertices, None where it has no triangle, and the side of
     the cells that it follows, 0 where it is exact. Of an upright sheet it is a strip of two millimetres.
 
-    ``ends`` (b,) says where the triangles (m, 3) of each body end, and ``closed`` (b,) which are closed."""
+    ``ends`` (b,) says where the triangles (m, 3) of each body end, and ``closed`` (b,) which are closed, all
+    of their triangles turned the same way."""
+    bodies = len(ends)
     sizes = np.diff(ends, prepend=0)
-    sides = np.zeros(len(ends))
-    together = closed & (sizes <= _EXACT)
-    out = _of_closed(vertices, triangles, np.repeat(np.arange(len(ends)), sizes), together)
-    for k in np.flatnonzero(shapely.is_missing(out) & (sizes > 0)).tolist():
-        own = triangles[ends[k] - sizes[k] : ends[k]]
-        if sizes[k] > _EXACT:
-            out[k], sides[k] = _cells(vertices, own)
-        elif not together[k]:
-            out[k] = shadow(vertices[own][:, :, :2])
-        if out[k] is None:
-            sides[k] = 0
-            hull = shapely.multipoints(vertices[np.unique(own)][:, :2]).convex_hull
-            out[k] = shapely.buffer(hull, _HALF_WIDTH, quad_segs=1, cap_style="square")
+    body = np.repeat(np.arange(bodies), sizes)
+    sides = np.zeros(bodies)
+    made = patches(vertices, triangles, body, closed, bodies)
+    simple = ~made.crossed & (made.corners <= _CORNERS * _EXACT)
+    whole = simple[made.body]
+    out = _together(made.polygons[whole], made.body[whole], bodies)
+    left = ~simple & (sizes <= _EXACT)
+    mine = left[body]
+    corners = vertices[triangles[mine]][:, :, :2]
+    shapes = shapely.polygons(np.concatenate([corners, corners[:, :1]], axis=1))
+    with_area = shapely.area(shapes) > NO_AREA
+    out[left] = _together(shapes[with_area], body[mine][with_area], bodies)[left]
+    for k in np.flatnonzero(~simple & ~left).tolist():
+        out[k], sides[k] = _cells(vertices, triangles[ends[k] - sizes[k] : ends[k]])
+    flat = shapely.is_missing(out) & (sizes > 0)
+    sides[flat] = 0
+    out[flat] = _strips(vertices, triangles[flat[body]], body[flat[body]])
     return out, sides
 
 
-def _of_closed(vertices: Floats, triangles: Indices, body: Indices, wanted: NDArray[np.bool_]) -> Geometries:
-    """The outlines of the wanted bodies, which are closed: their triangles lie above one another, so that
-    none is a coverage, and those of many bodies are joined by one call."""
-    out = np.full(len(wanted), None, object)
-    own = np.flatnonzero(wanted[body])
-    corners = vertices[triangles[own]][:, :, :2]
-    shapes = shapely.polygons(np.concatenate([corners, corners[:, :1]], axis=1))
-    with_area = shapely.area(shapes) > NO_AREA
-    shapes, of = shapes[with_area], body[own[with_area]]
-    counts = np.bincount(of, minlength=len(wanted))
-    place = np.arange(len(of)) - (np.cumsum(counts) - counts)[of]
+def _together(shapes: Geometries, body: Indices, bodies: int) -> Geometries:
+    """The union of the shapes of each body, those of many bodies by one call; None without area."""
+    out = np.full(bodies, None, object)
+    order = np.argsort(body, kind="stable")
+    shapes, body = shapes[order], body[order]
+    counts = np.bincount(body, minlength=bodies)
+    place = np.arange(len(body)) - (np.cumsum(counts) - counts)[body]
+    single = counts[body] == 1
+    out[body[single]] = shapes[single]
     width = 1 << np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
-    for each in np.unique(width[counts > 0]).tolist():
-        chosen = np.flatnonzero((width == each) & (counts > 0))
-        mine = (width == each)[of]
+    for each in np.unique(width[counts > 1]).tolist():
+        chosen = np.flatnonzero((width == each) & (counts > 1))
+        mine = (width == each)[body] & ~single
         rows = np.full((len(chosen), each), None, object)
-        rows[np.searchsorted(chosen, of[mine]), place[mine]] = shapes[mine]
+        rows[np.searchsorted(chosen, body[mine]), place[mine]] = shapes[mine]
         out[chosen] = shapely.union_all(rows, grid_size=PRECISION, axis=1)
-    single = (shapely.get_type_id(out) == shapely.GeometryType.POLYGON) & (shapely.area(out) > NO_AREA)
-    for k in np.flatnonzero(~single & ~shapely.is_missing(out)).tolist():
+    plain = (shapely.get_type_id(out) == shapely.GeometryType.POLYGON) & (shapely.area(out) > NO_AREA)
+    for k in np.flatnonzero(~plain & ~shapely.is_missing(out)).tolist():
         out[k] = joined(out[k])
     return out
+
+
+def _strips(vertices: Floats, triangles: Indices, body: Indices) -> Geometries:
+    """What has no area from above, body after body, as strips."""
+    if not len(body):
+        return np.empty(0, object)
+    _, number = np.unique(body, return_inverse=True)
+    points = shapely.multipoints(vertices[triangles.reshape(-1), :2], indices=np.repeat(number, 3))
+    made = shapely.buffer(shapely.convex_hull(points), _HALF_WIDTH, quad_segs=1, cap_style="square")
+    return np.asarray(made, object)
 
 
 def _cells(vertices: Floats, triangles: Indices) -> tuple[shapely.Geometry | None, float]:

@@ -39,7 +39,7 @@ FAULTS: Mapping[str, str] = {
 class Repaired:
     """Bodies over the vertices that were given: triangles (m, 3), body after body, which of the given these
     are and which of them were turned (m,); and of each body how many of its triangles had no area, how often
-    it breaks each rule of FAULTS, and whether it is closed (b,)."""
+    it breaks each rule of FAULTS, and whether it is closed, with an inside and an outside (b,)."""
 
     triangles: Indices
     kept: Indices
@@ -82,7 +82,7 @@ def repaired(vertices: Floats, triangles: Indices, body: Indices, bodies: int) -
     middle = _middles(vertices, np.flatnonzero(used & (one == np.arange(len(vertices)))), of_vertex, bodies)
     turned, faults = _wound(vertices, out, of, middle)
     out[turned] = out[turned][:, ::-1]
-    closed = (faults["mesh.open"] == 0) & (faults["mesh.nonmanifold"] == 0)
+    closed = (faults["mesh.open"] == 0) & (faults["mesh.nonmanifold"] == 0) & (faults["mesh.twisted"] == 0)
     return Repaired(out, kept, turned, lost, {"mesh.doubled": doubled, **faults}, closed)
 
 

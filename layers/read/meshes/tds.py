@@ -15,10 +15,13 @@ from layers.mesh import Material
 from layers.read.encodings import text_of
 from layers.read.meshes.model import Indices, Piece, Scene, Thing, check_count, damaged
 from layers.read.pictures import Images
+from layers.read.texture.wrapping import Wrapping
 
 _MAIN, _EDITOR, _OBJECT, _MESH = 0x4D4D, 0x3D3D, 0x4000, 0x4100
 _VERTICES, _FACES, _OF_MATERIAL, _UV = 0x4110, 0x4120, 0x4130, 0x4140
 _MATERIAL, _NAME, _DIFFUSE, _CLEAR, _MAP, _FILE = 0xAFFF, 0xA000, 0xA020, 0xA050, 0xA200, 0xA300
+#: How a map goes on beyond its edges: a chunk of flags, and two of these.
+_TILING, _MIRROR, _NO_TILE = 0xA351, 0x0002, 0x0010
 #: Bytes of a file: as many triangles and corners as are taken have fewer.
 _MOST = 128 << 20
 _RGB_FLOAT, _RGB, _RGB_LINEAR, _RGB_FLOAT_LINEAR, _PERCENT = 0x0010, 0x0011, 0x0012, 0x0013, 0x0030
@@ -83,9 +86,11 @@ def _material(data: bytes, chunk: _Chunk, images: Images) -> tuple[str, Material
                 if inner == _PERCENT:
                     alpha = round(255 * (1 - min(struct.unpack_from("<H", data, at)[0], 100) / 100))
         elif kind == _MAP:
-            for inner, at, stop in _chunks(data, begin, end):
-                if inner == _FILE:
-                    texture = images.name(_text(data, at, stop)[0])
+            inside = {inner: (at, stop) for inner, at, stop in _chunks(data, begin, end)}
+            flags = struct.unpack_from("<H", data, inside[_TILING][0])[0] if _TILING in inside else 0
+            wrap = Wrapping("none" if flags & _NO_TILE else "mirror" if flags & _MIRROR else "wrap")
+            if _FILE in inside:
+                texture = images.name(_text(data, *inside[_FILE])[0], wrap)
     return name, Material(None, texture) if texture else Material((*color, alpha))
 
 
