@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from twin.live import Live
     from twin.live.bus import Bus
     from twin.live.feed import Feed
+    from twin.live.views import View
     from twin.live_layers import LiveLayers
     from twin.webhooks import Webhooks
 
@@ -115,10 +116,11 @@ class City:
         which are one thread each."""
         return self.pool, self.sensing, self.readers, self.makers, self.writers
 
-    def snapshot(self) -> dict[str, object]:
-        """What a page needs to begin: every sensor, the worst of the open incidents, how many are open, the
-        last that ended."""
-        return {"time": iso(now_ms()), "sensors": self.live.sensors(), **self.incidents.board()}
+    def snapshot(self, view: View | None = None) -> dict[str, object]:
+        """What a page needs to begin: every sensor, or what is in view, the worst of the open incidents, how
+        many are open, the last that ended."""
+        seen = {"sensors": self.live.sensors()} if view is None else self.bus.views.content(view)
+        return {"time": iso(now_ms()), **seen, **self.incidents.board()}
 
     async def sense(
         self, call: Callable[..., T], *args: Any, gone: Callable[[], Awaitable[None]] | None = None

@@ -14,6 +14,7 @@ from twin.access.caller import CALLER, Caller
 from twin.city import City
 from twin.http import answers, respond
 from twin.http.respond import PROTOCOL, Connection, Headers, Receive, Scope, Send
+from twin.packing import Member, piece, shared_piece
 
 HEARTBEAT_SECONDS = 15.0
 #: How soon a stream ends whose reader's key was removed, or who sees something else by now.
@@ -35,8 +36,10 @@ type Feed = Callable[[Stream], Coroutine[None, None, None]]
 class Stream:
     """An open stream: what is told to many is pushed, its own task writes the rest."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, *, packed: bool = False) -> None:
         self.scope = scope
+        self._member = Member() if packed else None
+        self._head = Member.BEGIN if packed else b""
         #: Done when the stream is to end.
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         #: What is sent now and then while nothing else is.
@@ -65,17 +68,36 @@ class Stream:
     def push(self, data: bytes) -> bool:
         """Send whole events now. False, and nothing is sent until :meth:`straight` again, if that would have
         to wait: the task of the stream then writes them. Called in the event loop."""
-        if self._straight and self._connection is not None and self._connection.push(self.scope, data):
-            return True
+        if self._straight and self._connection is not None:
+            sent = data if self._member is None else shared_piece(data)
+            if self._connection.push(self.scope, sent):
+                if self._member is not None:
+                    self._member.holds(data)
+                return True
         self._straight = False
         return False
 
-    async def write(self, data: bytes) -> None:
-        """Send whole events, once the client takes them."""
+    async def write(self, data: bytes, packed: bytes | None = None) -> None:
+        """Send whole events, once the client takes them; ``packed`` is their :func:`piece`, where it was
+        made beside the event loop."""
         async with self._turn:
             self._begun = asyncio.get_running_loop().time()
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            if self._member is None:
+                body = data
+            else:
+                self._member.holds(data)
+                body, self._head = self._head + (packed or piece(data)), b""
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
             self._begun = None
+
+    @property
+    def packs(self) -> bool:
+        """Whether what it sends is compressed."""
+        return self._member is not None
+
+    def rest(self) -> bytes:
+        """What ends its body."""
+        return b"" if self._member is None else self._head + self._member.end()
 
     def hearten(self) -> None:
         """Send the heartbeat, if its client takes it now. Called in the event loop."""
@@ -131,11 +153,15 @@ class Streams:
         self._open: set[Stream] = set()
         self._keeper: asyncio.Task[None] | None = None
 
-    async def stream(self, feed: Feed, scope: Scope, receive: Receive, send: Send) -> None:
+    async def stream(
+        self, feed: Feed, scope: Scope, receive: Receive, send: Send, *, pack: bool = False
+    ) -> None:
         """Answer with an event stream that ``feed`` writes, until the client goes away, stalls, is somebody
-        else, or the server stops."""
-        await answers.start(send, 200, HEADERS)
-        stream = Stream(scope, send)
+        else, or the server stops; ``pack``: as gzip, where the client takes it."""
+        packed = pack and respond.accepts_gzip(scope)
+        own = [answers.VARY_CODING, *([(b"content-encoding", b"gzip")] if packed else [])] if pack else []
+        await answers.start(send, 200, [*HEADERS, *own])
+        stream = Stream(scope, send, packed=packed)
         tasks = [asyncio.create_task(feed(stream)), asyncio.create_task(respond.gone(receive))]
         self._enter(stream)
         try:
@@ -155,7 +181,7 @@ class Streams:
         else:
             # a body that ends well lets the server close without waiting; the peer may be gone
             with contextlib.suppress(OSError):
-                await send({"type": "http.response.body", "body": b""})
+                await send({"type": "http.response.body", "body": stream.rest()})
 
     def _enter(self, stream: Stream) -> None:
         self._open.add(stream)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from layers.errors import BadParameter
+from layers.parameters import PARAMETERS, Parameter, between
 from twin.access.caller import CALLER
 from twin.city import City
 from twin.http import answers, respond, sse
@@ -22,8 +24,27 @@ from twin.http.openapi_parts import (
 )
 from twin.http.respond import Receive, Scope, Send
 from twin.http.room import EventStream, Room, Route, Site
-from twin.live.bus import MAX_CLIENTS, Client, encode
+from twin.live.bus import MAX_CLIENTS
+from twin.live.client import Client, encode
+from twin.live.places import STATES
+from twin.live.views import MOST, Wanted
 from twin.overload import Shares
+from twin.packing import piece
+
+BBOX = PARAMETERS["bbox"]
+_SENSOR = Parameter(
+    "sensor",
+    "With bbox: the id of a datastream that is told wherever it stands",
+    {"type": "integer", "minimum": 1, "maximum": 2**53},
+    between(1, 2**53),
+)
+_READ = {one.name: one for one in (BBOX, _SENSOR)}
+_IN_VIEW = (
+    "Of sensors only those in this box (west, south, east, north), widened to whole cells of the web map; "
+    f"more than {MOST} are told as counts by state and cell. Without it, all are told one by one"
+)
+#: From this many bytes a snapshot is compressed beside the event loop.
+LARGE = 32_768
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -45,6 +66,8 @@ def _describe(context: Context) -> dict[str, Any]:
     parameters = [
         query_parameter("last_event_id", text, known),
         header_parameter("Last-Event-ID", known, text),
+        query_parameter(BBOX.name, dict(BBOX.schema), _IN_VIEW),
+        query_parameter("sensor", dict(_SENSOR.schema), _SENSOR.description),
     ]
     return {"get": get("stream", "stream", summary, ok(summary, {sse.MEDIA: {"type": "string"}}), parameters)}
 
@@ -66,10 +89,25 @@ def _streams(context: Context) -> list[EventStream]:
         | {"lon": numbers, "lat": numbers, "simulated": array_of({"type": "boolean"})},
         "id name property unit lon lat value time state simulated",
     )
+    view = object_of({"box": array_of(number), "clusters": _clusters(say)}, "box clusters")
+    totals = object_of(
+        {
+            "states": object_of(dict.fromkeys(STATES, whole), " ".join(STATES)),
+            "simulated": {"type": "boolean"},
+        },
+        "states simulated",
+    )
     counts = object_of(dict.fromkeys("1234", whole), "1 2 3 4")
     incidents = array_of(reference("incident"))
     snapshot = object_of(
-        {"time": TEXT, "sensors": sensors, "incidents": incidents, "open_incidents": counts},
+        {
+            "time": TEXT,
+            "sensors": sensors,
+            "incidents": incidents,
+            "open_incidents": counts,
+            "view": view,
+            "states": totals,
+        },
         "time sensors incidents open_incidents",
     )
     tile = object_of({"url": TEXT, "version": TEXT}, "url version")
@@ -80,6 +118,12 @@ def _streams(context: Context) -> list[EventStream]:
             say("Newest observations, by datastream", "最新观测"),
             object_of(seen, "id value time state"),
         ),
+        "view": (
+            say("What is in view, where a stream with a bbox goes on", "续传时视野内的内容"),
+            object_of({"sensors": sensors, "view": view, "states": totals}, "sensors view states"),
+        ),
+        "clusters": (say("Counts of cells in view that changed", "视野内变化的聚合计数"), _clusters(say)),
+        "states": (say("How many sensors are in each state, in all", "各状态监测设备总数"), totals),
         "sensors": (say("Datastreams that were made or changed", "新增或变更的数据流"), sensors),
         "incident": (
             say("An incident that was reported or moved", "上报或流转的事件"),
@@ -92,6 +136,19 @@ def _streams(context: Context) -> list[EventStream]:
     return [EventStream("/stream", say("Live data and changes, for the page", "页面实时数据与变化"), events)]
 
 
+def _clusters(say: Callable[[str, str], str]) -> dict[str, Any]:
+    number, whole = {"type": "number"}, {"type": "integer", "minimum": 0}
+    states = say(f"Of each cell: {', '.join(STATES)}", f"每个格网：{'、'.join(STATES)}")
+    columns = {
+        "zoom": whole,
+        **dict.fromkeys(("x", "y", "count"), array_of(whole)),
+        **dict.fromkeys(("lon", "lat"), array_of(number)),
+        "states": array_of(array_of(whole)) | {"description": states},
+        "whole": {"type": "boolean"},
+    }
+    return object_of(columns, "zoom x y lon lat count states") | {"nullable": True}
+
+
 class EventStreams:
     """Opens streams until there are too many."""
 
@@ -102,24 +159,28 @@ class EventStreams:
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One stream, until the client goes away. Raises BadParameter, Busy."""
-        parameters = respond.query_map(scope, ("last_event_id",))
+        parameters = respond.query_map(scope, ("last_event_id", *_READ))
+        wanted = _wanted(parameters)
         bus = self._city.bus
         with self._places.place(respond.client(self._city, scope)):
             if scope["method"] == "HEAD":
                 await answers.send(send, 200, b"", sse.HEADERS)
                 return
             last = respond.header(scope, b"last-event-id") or parameters.get("last_event_id")
-            client, whole = bus.subscribe(last, scope[CALLER].rights)
+            client, whole = bus.subscribe(last, scope[CALLER].rights, wanted)
             try:
-                await self._streams.stream(partial(self._feed, client, whole), scope, receive, send)
+                feed = partial(self._feed, client, whole)
+                await self._streams.stream(feed, scope, receive, send, pack=True)
             finally:
                 bus.unsubscribe(client)
 
     async def _feed(self, client: Client, whole: bool, stream: sse.Stream) -> None:
         if not whole:
-            await self._snapshot(stream)
+            await self._snapshot(client, stream)
         else:
-            await stream.write(b": replayed\n\n")
+            await stream.write(b": replayed\n\n" + client.take())
+            if client in self._city.bus.views:
+                await self._view(client, stream)
         client.straight = stream.push
         while True:
             with stream.straight():
@@ -127,13 +188,36 @@ class EventStreams:
             if client.lost:
                 client.wake.clear()
                 client.lost = False
-                await self._snapshot(stream)
+                await self._snapshot(client, stream)
             else:
                 await stream.write(client.take())
 
-    async def _snapshot(self, stream: sse.Stream) -> None:
+    async def _snapshot(self, client: Client, stream: sse.Stream) -> None:
         """What is queued is older than the snapshot or idempotent on top of it; the id is taken first,
         so that a replay from it repeats rather than misses."""
-        position = self._city.bus.at
-        data = await self._city.run(self._city.snapshot)
-        await stream.write(b"retry: 1000\n" + encode("snapshot", data, position))
+        bus = self._city.bus
+        position = bus.at
+        view = bus.views.again(client) if client in bus.views else None
+        data = await self._city.run(self._city.snapshot, view)
+        await self._tell(stream, b"retry: 1000\n" + encode("snapshot", data, position))
+
+    async def _view(self, client: Client, stream: sse.Stream) -> None:
+        position, views = self._city.bus.at, self._city.bus.views
+        data = await self._city.run(views.content, views.of(client))
+        await self._tell(stream, encode("view", data, position))
+
+    async def _tell(self, stream: sse.Stream, event: bytes) -> None:
+        beside = stream.packs and len(event) > LARGE
+        await stream.write(event, await self._city.run(piece, event) if beside else None)
+
+
+def _wanted(parameters: Mapping[str, str]) -> Wanted | None:
+    """What is to be in view. Raises BadParameter."""
+    given: dict[str, Any] = {
+        name: _READ[name].read(text) for name, text in parameters.items() if name in _READ
+    }
+    if "bbox" in given:
+        return Wanted(given["bbox"], given.get("sensor"))
+    if "sensor" in given:
+        raise BadParameter("sensor", parameters["sensor"], "is for streams with a bbox: others tell all")
+    return None

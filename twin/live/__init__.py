@@ -15,6 +15,7 @@ from twin.live.bus import Bus
 from twin.live.clock import now_ms
 from twin.live.ingest import Ingest, Transaction
 from twin.live.registry import Datastream
+from twin.live.views import columns
 
 if TYPE_CHECKING:
     from twin.settings import CitySettings
@@ -64,19 +65,7 @@ class Live:
 
     def sensors(self, streams: Iterable[Datastream] | None = None) -> dict[str, list[Any]]:
         """Sensors as columns, the form in which the page takes them."""
-        chosen = list(self.streams.values()) if streams is None else list(streams)
-        return {
-            "id": [s.id for s in chosen],
-            "name": [s.name for s in chosen],
-            "property": [s.property for s in chosen],
-            "unit": [s.unit for s in chosen],
-            "lon": [s.lon for s in chosen],
-            "lat": [s.lat for s in chosen],
-            "value": [s.value for s in chosen],
-            "time": [s.time for s in chosen],
-            "state": [s.state for s in chosen],
-            "simulated": [s.simulated for s in chosen],
-        }
+        return columns(list(self.streams.values()) if streams is None else list(streams))
 
     def changed(self, tx: Transaction, ids: Collection[int]) -> None:
         """Datastreams were made or changed in a transaction: once it is committed, tell."""
@@ -91,10 +80,11 @@ class Live:
             fresh = registry.read(conn, self.themes)
         with self._lock:
             self.streams = {}
+        self.bus.places.replace(())
         self._fill(fresh)
         self.bus.restart()
 
-    def _fill(self, fresh: Iterable[Datastream]) -> None:
+    def _fill(self, fresh: Collection[Datastream]) -> None:
         now = now_ms()
         latest = self.ingest.series.latest
         with self._lock:
@@ -105,6 +95,7 @@ class Live:
                     stream.raised = stream.rule.step(stream.value, stream.raised)
                 stream.judge(now)
                 self.streams[stream.id] = stream
+        self.bus.places.put(fresh)
 
     def _step(self, datastream: int, value: float, raised: int) -> int:
         stream = self.streams.get(datastream)

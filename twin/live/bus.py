@@ -12,17 +12,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from twin.access.rights import ALL
+from twin.live.client import Client, encode
+from twin.live.places import Places
+from twin.live.views import Views, Wanted
 
 COALESCE_SECONDS = 0.15
 RING_BYTES = 8_000_000
 RING_FRAMES = 4_096
-CLIENT_BYTES = 1_000_000
 MAX_CLIENTS = 1_000
 _ID = re.compile(r"o(\d{1,18})\.c(\d{1,18})", re.ASCII)
 
@@ -30,62 +30,23 @@ _ID = re.compile(r"o(\d{1,18})\.c(\d{1,18})", re.ASCII)
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One encoded event, its position (``o``: live data, ``c``: map changes), and the class of rights it is
-    for (None: everybody)."""
+    for (None: everybody). ``sensors``: it is of sensors, of which a client with a view is told what is in
+    view."""
 
     at: tuple[int, int]
     data: bytes
     rights: str | None = None
-
-
-def encode(event: str, data: object, at: tuple[int, int]) -> bytes:
-    """One event of the event stream format (WHATWG HTML, server-sent events)."""
-    return b"event: %b\nid: o%d.c%d\ndata: %b\n\n" % (event.encode("ascii"), *at, orjson.dumps(data))
-
-
-@dataclass(eq=False)
-class Client:
-    """One open stream: frames that wait to be sent. ``lost`` when it was too slow to keep them. ``rights`` is
-    the class of who reads it, ``straight`` sends a frame at once, or says that it has to wait."""
-
-    rights: str = ALL
-    straight: Callable[[bytes], bool] | None = None
-    waiting: deque[bytes] = field(default_factory=deque)
-    size: int = 0
-    lost: bool = False
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def push(self, data: bytes) -> None:
-        """Send a frame, or queue it behind others; a client that falls behind loses its queue and gets a
-        snapshot instead."""
-        if self.lost or (self.straight is not None and not self.waiting and self.straight(data)):
-            return
-        if self.size + len(data) > CLIENT_BYTES:
-            self.lose()
-        else:
-            self.waiting.append(data)
-            self.size += len(data)
-            self.wake.set()
-
-    def lose(self) -> None:
-        """What waits is not sent: a snapshot comes in its place."""
-        self.waiting.clear()
-        self.size, self.lost = 0, True
-        self.wake.set()
-
-    def take(self) -> bytes:
-        """All that waits, as one piece."""
-        data = b"".join(self.waiting)
-        self.waiting.clear()
-        self.size = 0
-        self.wake.clear()
-        return data
+    sensors: bool = False
 
 
 class Bus:
     """The fan-out. Numbers begin at the wall clock in ms, so an id from before a restart is never
     taken for one of this run."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places | None = None) -> None:
+        #: Where the sensors are, and what of them clients have in view.
+        self.places = Places() if places is None else places
+        self.views = Views(self.places)
         start = int(time.time() * 1000)
         self._at = (start, start)
         self._ring: deque[Frame] = deque()
@@ -143,8 +104,11 @@ class Bus:
         """The classes of rights that are, or were, somebody's who reads a stream."""
         return list(self._audiences)
 
-    def subscribe(self, last_event_id: str | None = None, rights: str = ALL) -> tuple[Client, bool]:
-        """A new client (call it in the loop), and whether it was given all it missed.
+    def subscribe(
+        self, last_event_id: str | None = None, rights: str = ALL, wanted: Wanted | None = None
+    ) -> tuple[Client, bool]:
+        """A new client (call it in the loop), and whether it was given all it missed, of sensors only where
+        it has no view: what is in view is then to be sent after it.
 
         False means that the caller must send a snapshot first."""
         client = Client(rights)
@@ -152,8 +116,11 @@ class Bus:
             missed = self._since(last_event_id, rights)
             self._audiences.setdefault(rights, self._at[1])
             self._clients.add(client)
+        if wanted is not None:
+            self.views.join(client, wanted)
         for frame in missed or ():
-            client.push(frame.data)
+            if wanted is None or not frame.sensors:
+                client.push(frame.data)
         if client.lost:
             client.lost = False
             return client, False
@@ -162,6 +129,7 @@ class Bus:
     def unsubscribe(self, client: Client) -> None:
         """Forget a client."""
         self._clients.discard(client)
+        self.views.leave(client)
 
     @property
     def clients(self) -> int:
@@ -189,12 +157,14 @@ class Bus:
         their numbers: a client that saw a number must have seen all before it."""
         o, c = self._at
         self._at = (o, c + 1) if change else (o + 1, c)
-        frame = Frame(self._at, encode(event, data, self._at), rights)
+        frame = Frame(self._at, encode(event, data, self._at), rights, event in ("obs", "sensors"))
         self._ring.append(frame)
         self._ring_bytes += len(frame.data)
         while self._ring_bytes > RING_BYTES or len(self._ring) > RING_FRAMES:
             self._ring_bytes -= len(self._ring.popleft().data)
         self._call(self._spread, frame)
+        if frame.sensors:
+            self._call(self.views.observed if event == "obs" else self.views.made, data, frame.data, frame.at)
 
     def _call(self, call: Callable[..., object], *args: object) -> None:
         loop = self._loop
@@ -203,9 +173,11 @@ class Bus:
         loop.call_soon_threadsafe(call, *args)
 
     def _spread(self, frame: Frame) -> None:
+        views = self.views
         for client in self._clients:
-            if frame.rights is None or frame.rights == client.rights:
-                client.push(frame.data)
+            if frame.rights not in (None, client.rights) or (frame.sensors and client in views):
+                continue
+            client.push(frame.data)
 
     def _merge(self, data: Mapping[str, Any]) -> None:
         with self._lock:

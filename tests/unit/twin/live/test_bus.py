@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from twin.live import bus as bus_module
+from twin.live import client as client_module
 from twin.live.bus import Bus
 
 
@@ -118,7 +119,7 @@ def test_a_position_of_the_run_before_is_not_taken_for_one_of_this():
 
 
 def test_a_client_that_is_too_slow_loses_its_queue_and_delays_nobody(monkeypatch):
-    monkeypatch.setattr(bus_module, "CLIENT_BYTES", 2_000)
+    monkeypatch.setattr(client_module, "CLIENT_BYTES", 2_000)
 
     async def scenario(bus):
         slow, _ = bus.subscribe()

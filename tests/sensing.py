@@ -1,0 +1,58 @@
+"""Many sensors, written into ``live.gpkg`` before a server serves it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from layers.observations.livefile import LiveFile
+from twin.live.clock import now_ms
+from twin.live.registry import MEASUREMENT
+
+LON, LAT = 24.95, 60.17
+#: What one in so many shows of each level (water_level of the built-in theme: 1.5 and 2.0 raise).
+HIGH = {2: 2.5, 7: 1.7}
+_UNIT = json.dumps({"name": "metre", "symbol": "m", "definition": "m"})
+_GEOJSON = "application/geo+json"
+
+
+def place(i: int, side: float = 0.3) -> tuple[float, float]:
+    """Where the i-th sensor stands: the same in every run."""
+    chance = random.Random(i)
+    return round(LON + (chance.random() - 0.5) * side, 6), round(LAT + (chance.random() - 0.5) * side / 2, 6)
+
+
+def fill(folder: Path, count: int, side: float = 0.3) -> None:
+    """Things with a place, one datastream and a newest value each: the ids of all are 1 to ``count``."""
+    file, now = LiveFile(folder), now_ms()
+    conn = file.writer()
+    numbers = range(1, count + 1)
+    texts = {i: json.dumps({"type": "Point", "coordinates": place(i, side)}) for i in numbers}
+    conn.execute("BEGIN IMMEDIATE")
+    conn.execute("INSERT INTO sensor VALUES (1, 'radar', '', 'text/plain', '\"\"', NULL)")
+    conn.execute("INSERT INTO observed_property VALUES (1, 'water_level', 'water_level', '', NULL)")
+    rows = {
+        "thing (id, name, description)": [(i, f"Gauge {i}", "") for i in numbers],
+        "location (id, name, description, encodingType, location, foi)": [
+            (i, f"Place {i}", "", _GEOJSON, texts[i], i) for i in numbers
+        ],
+        "thing_location": [(i, i) for i in numbers],
+        "feature_of_interest (id, name, description, encodingType, feature)": [
+            (i, f"Place {i}", "", _GEOJSON, texts[i]) for i in numbers
+        ],
+        "datastream (id, name, description, observationType, unitOfMeasurement, thing, sensor, "
+        "observed_property)": [(i, f"Level {i}", "", MEASUREMENT, _UNIT, i, 1, 1) for i in numbers],
+        "observation (ds, t, n, id, num, foi)": [(i, now, 0, i, _value(i), i) for i in numbers],
+        "latest (ds, id, t, num, first, count, raised)": [(i, i, now, _value(i), now, 1, 0) for i in numbers],
+    }
+    for table, some in rows.items():
+        marks = ", ".join("?" * len(some[0]))
+        conn.executemany(f"INSERT INTO {table} VALUES ({marks})", some)
+    conn.execute("COMMIT")
+    file.close()
+
+
+def _value(i: int) -> float:
+    chance = random.Random(-i).randrange(50)
+    return HIGH.get(chance, 0.5 + i % 9 / 10)
