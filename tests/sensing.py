@@ -43,8 +43,8 @@ def fill(folder: Path, count: int, side: float = 0.3) -> None:
         ],
         "datastream (id, name, description, observationType, unitOfMeasurement, thing, sensor, "
         "observed_property)": [(i, f"Level {i}", "", MEASUREMENT, _UNIT, i, 1, 1) for i in numbers],
-        "observation (ds, t, n, id, num, foi)": [(i, now, 0, i, _value(i), i) for i in numbers],
-        "latest (ds, id, t, num, first, count, raised)": [(i, i, now, _value(i), now, 1, 0) for i in numbers],
+        "observation (ds, t, n, id, num, foi)": [(i, now, 0, i, value(i), i) for i in numbers],
+        "latest (ds, id, t, num, first, count, raised)": [(i, i, now, value(i), now, 1, 0) for i in numbers],
     }
     for table, some in rows.items():
         marks = ", ".join("?" * len(some[0]))
@@ -53,6 +53,7 @@ def fill(folder: Path, count: int, side: float = 0.3) -> None:
     file.close()
 
 
-def _value(i: int) -> float:
-    chance = random.Random(-i).randrange(50)
+def value(i: int) -> float:
+    """What it shows at first."""
+    chance = random.Random(i + 10_000_000).randrange(50)
     return HIGH.get(chance, 0.5 + i % 9 / 10)

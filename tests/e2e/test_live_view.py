@@ -69,7 +69,7 @@ def test_a_wide_view_has_counts_that_follow(server):
         sums = [sum(states) for states in zip(*clusters["states"], strict=True)]
         assert dict(zip(STATES, sums, strict=True)) == first["states"]["states"]
         before = first["states"]["states"]["red"]
-        quiet = next(i for i in range(1, COUNT) if sensing._value(i) < 1.5)
+        quiet = next(i for i in range(1, COUNT) if sensing.value(i) < 1.5)
         observe(server, quiet, 3.0)
         assert events.next("states")[2]["states"]["red"] == before + 1
         told = events.next("clusters")[2]

@@ -11,6 +11,7 @@ import type { Highlight } from './layers/form';
 import type { LayerSet } from './layers/layers';
 import type { Incidents } from './live/incidents';
 import type { LiveLayer } from './live/layer';
+import type { Cluster } from './live/clusters';
 import type { Sensors } from './live/sensors';
 import type { Incident, LiveStream } from './live/stream';
 import type { CityCamera } from './map/camera';
@@ -117,6 +118,9 @@ function overview(coordinates: unknown): [lon: number, lat: number, range: numbe
   return [(west + east) / 2, lat, Math.max(NEAR, 1.5 * METRES_PER_DEGREE * Math.hypot(wide, north - south))];
 }
 
+/** Metres around the earth, as the web map has it. */
+const EQUATOR = 40_075_017;
+
 /** Goes to a place and, where it is that of a feature, chooses this and shows its layer. */
 export function goTo(app: App, coordinates: unknown, feature: FeatureSelection | null): void {
   if (feature) {
@@ -126,6 +130,12 @@ export function goTo(app: App, coordinates: unknown, feature: FeatureSelection |
   }
   const at = overview(coordinates);
   if (at) app.map?.camera.flyTo(...at, covered(app) / 2);
+}
+
+/** Goes to a cell of counted sensors, so near that the picture is about that cell. */
+export function openCluster(app: App, { lon, lat, zoom }: Cluster): void {
+  const wide = (EQUATOR * Math.cos((lat * Math.PI) / 180)) / 2 ** zoom;
+  app.map?.camera.flyTo(lon, lat, wide, covered(app) / 2);
 }
 
 /** The place of something of a live layer, or of a feature that is not saved, when it is known; null where it has none. */

@@ -9,7 +9,8 @@
  * attributes(lon, lat, h?) what the drawn feature there carries in its tile
  * window(lon, lat, h?)     where that place is on the canvas (CSS pixels), or null
  * state()                  the state of the page      set(patch)  changes it as the interface would
- * counts()                 {sensors, incidents, pins, states}
+ * counts()                 {sensors, incidents, pins, states, clusters, counted, moves}
+ * clusters()               the cells of counted sensors
  * names()                  what is written on the map
  * sensor(id), incident(id) what the page knows of one
  * tiles()                  per layer and form: loaded tile URLs, exchanges done, refreshes under way
@@ -46,7 +47,8 @@ export interface TwinHook {
   window(lon: number, lat: number, height?: number): { x: number; y: number } | null;
   state(): Readonly<State>;
   set(patch: Partial<State>): void;
-  counts(): { sensors: number; incidents: number; pins: number; states: Record<string, number> };
+  counts(): { sensors: number; incidents: number; pins: number; states: Record<string, number>; clusters: number; counted: number; moves: number };
+  clusters(): unknown[];
   names(): readonly string[];
   sensor(id: number): unknown;
   incident(id: number): unknown;
@@ -102,7 +104,11 @@ export function installHook(app: App): void {
       incidents: incidents.all.size,
       pins: incidents.pinned.value.length,
       states: sensors.counts.value,
+      clusters: sensors.clusters.all.size,
+      counted: sensors.clusters.count.value,
+      moves: app.stream?.moves ?? 0,
     }),
+    clusters: () => [...sensors.clusters.all.values()],
     names: () => app.names?.written ?? [],
     sensor: (id) => sensors.all.get(id),
     incident: (id) => incidents.all.get(id),

@@ -1,4 +1,4 @@
-import { select, selectAt, visit, type App, type MapParts } from './app';
+import { openCluster, select, selectAt, visit, type App, type MapParts } from './app';
 import { effect, signal, type ReadonlySignal } from '@preact/signals-core';
 import { fetchConfig, followLayers, type CityConfig } from './config';
 import { askBeforeLeaving } from './draft';
@@ -18,6 +18,8 @@ import { ChosenSign } from './live/chosen';
 import { Incidents } from './live/incidents';
 import type { LiveSigns } from './live/layer';
 import { SensorSigns } from './live/sensor-signs';
+import { ClusterSigns } from './live/cluster-signs';
+import { InView } from './live/in-view';
 import { Sensors } from './live/sensors';
 import { LiveStream } from './live/stream';
 import { CityCamera } from './map/camera';
@@ -41,7 +43,10 @@ import './style.css';
 pointerModes.register({
   id: PICK,
   click(app, position, touch) {
-    if (!app.over?.(position)) void selectAt(app, position, touch);
+    if (app.over?.(position)) return;
+    const cluster = app.map?.picker.cluster(position);
+    if (cluster) openCluster(app, cluster);
+    else void selectAt(app, position, touch);
   },
 });
 
@@ -69,13 +74,23 @@ async function openMap(
 }
 
 function openStream(app: App, known: () => void): LiveStream {
-  const stream = new LiveStream(localUrl(app.config.stream), {
+  const view = new InView(app);
+  const stream = new LiveStream(localUrl(app.config.stream), () => view.query(), {
     snapshot: (data) => {
-      app.sensors.replace(data.sensors);
+      app.sensors.sight(data);
+      view.told(data);
       app.incidents.replace(data.incidents);
       app.incidents.counted(data.open_incidents);
       known();
       if (stream.snapshots > 1) app.map?.layers.refreshAll();
+    },
+    view: (data) => {
+      app.sensors.sight(data);
+      view.told(data);
+    },
+    clusters: (data) => app.sensors.clusters.merge(data),
+    states: (data) => {
+      app.sensors.totals.value = data;
     },
     sensors: (data) => app.sensors.merge(data),
     obs: (data) => app.sensors.observe(data),
@@ -204,8 +219,16 @@ async function start(): Promise<void> {
     const pins = new IncidentPins(map.scene, ground, incidents);
     const stations = new SensorSigns(map.scene, ground, sensors);
     signs.set(incidents.id, pins);
-    signs.set(sensors.id, stations);
-    const obstacles = (): Obstacle[] => [...pins.places(), ...stations.places()];
+    const counts = new ClusterSigns(map.scene, ground, sensors.clusters);
+    signs.set(sensors.id, {
+      get show() {
+        return stations.show;
+      },
+      set show(value) {
+        stations.show = counts.show = value;
+      },
+    });
+    const obstacles = (): Obstacle[] => [...pins.places(), ...stations.places(), ...counts.places()];
     app.names = new MapNames(map.scene, config, store, ground, obstacles, () => map.layers.clusters(), () => map.layers.settled);
     followSplit(app, map, obstacles);
   }

@@ -1,6 +1,7 @@
 import { effect } from '@preact/signals-core';
 import { expect, test } from 'vitest';
 import { Incidents } from '../src/live/incidents';
+import { Clusters, type ClusterView } from '../src/live/clusters';
 import { Sensors, type SensorView } from '../src/live/sensors';
 import { withGaps } from '../src/panels/sensor/chart';
 import { incident, sensors } from './city';
@@ -75,4 +76,42 @@ test('a chart has a gap where the sensor was silent', () => {
     values: [1, 2, null, 3],
   });
   expect(withGaps({ times: [0, 100], values: [1, 2] }, 0).times).toEqual([0, 100]);
+});
+
+test('counted sensors: the worst state of each cell, changed cells only, and none where it is empty', () => {
+  const all = new Clusters();
+  const heard: string[] = [];
+  const view: ClusterView = {
+    put: ({ key, count, worst }) => heard.push(`put ${key} ${count} ${worst}`),
+    remove: (key) => heard.push(`remove ${key}`),
+    settle: () => undefined,
+  };
+  const cells = (x: number[], states: number[][], whole = false) => ({
+    zoom: 5,
+    x,
+    y: x.map(() => 7),
+    lon: x.map(() => 24.9),
+    lat: x.map(() => 60.1),
+    count: states.map((some) => some.reduce((sum, one) => sum + one, 0)),
+    states,
+    whole,
+  });
+  all.show(view);
+  all.replace(cells([1, 2], [[3, 0, 0, 0, 0, 0], [2, 1, 0, 1, 0, 0]]));
+  expect(heard.splice(0)).toEqual(['put 5/1/7 3 ok', 'put 5/2/7 4 yellow']);
+  all.merge(cells([1], [[2, 0, 0, 0, 0, 1]]));
+  expect([heard.splice(0), all.count.value]).toEqual([['put 5/1/7 3 red'], 7]);
+  all.merge(cells([2], [[0, 0, 0, 0, 0, 0]]));
+  expect([heard.splice(0), all.count.value]).toEqual([['remove 5/2/7'], 3]);
+  all.merge(cells([9], [[1, 0, 0, 0, 0, 0]], true));
+  expect(heard.splice(0)).toEqual(['remove 5/1/7', 'put 5/9/7 1 ok']);
+});
+
+test('where the server counts all sensors, that is what is told of them', () => {
+  const all = new Sensors();
+  const states = { ok: 5, stale: 0, blue: 0, yellow: 0, orange: 0, red: 1 };
+  all.sight({ sensors: sensors(1), view: { box: [24, 60, 25, 61], clusters: null }, states: { states, simulated: true } });
+  expect([all.counts.value, all.simulated.value, all.count]).toEqual([states, true, 1]);
+  all.sight({ sensors: sensors(1, 2) });
+  expect([all.counts.value['ok'], all.simulated.value, all.count]).toEqual([2, false, 2]);
 });

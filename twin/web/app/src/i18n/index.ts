@@ -65,6 +65,11 @@ export function clock(at: number, seconds = false): string {
   return new Intl.DateTimeFormat(current.value, seconds ? { ...options, second: '2-digit' } : options).format(new Date(at));
 }
 
+/** A count in few characters: `950`, `12K`, `1.2万`. */
+export function compact(value: number): string {
+  return new Intl.NumberFormat(current.value, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
+}
+
 export function decimal(value: number, digits = 2): string {
   return new Intl.NumberFormat(current.value, { maximumFractionDigits: digits }).format(value);
 }

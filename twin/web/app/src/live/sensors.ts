@@ -4,7 +4,8 @@ import { batch, computed, signal } from '@preact/signals-core';
 import { bump, Cells } from './cells';
 import type { LiveLayer } from './layer';
 import { STATES, type SensorState } from './states';
-import type { SensorColumns, StreamEvents } from './stream';
+import { Clusters } from './clusters';
+import type { InSight, SensorColumns, StreamEvents, Totals } from './stream';
 
 export interface Sensor {
   id: number;
@@ -34,6 +35,10 @@ export class Sensors implements LiveLayer {
   readonly id = 'sensors';
   readonly title = 'live.sensors';
   readonly all = new Map<number, Sensor>();
+  /** Counts of those that are not known one by one. */
+  readonly clusters = new Clusters();
+  /** Of all of the city, where the server counts them. */
+  readonly totals = signal<Totals | null>(null);
   private readonly cells = new Cells();
   private readonly members = signal(0);
   private readonly states = signal(0);
@@ -42,6 +47,7 @@ export class Sensors implements LiveLayer {
   /** How many there are in each state. */
   readonly counts = computed(() => {
     void this.states.value;
+    if (this.totals.value) return this.totals.value.states;
     const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<SensorState, number>;
     for (const sensor of this.all.values()) counts[sensor.state] += 1;
     return counts;
@@ -49,12 +55,13 @@ export class Sensors implements LiveLayer {
 
   readonly simulated = computed(() => {
     void this.members.value;
+    if (this.totals.value) return this.totals.value.simulated;
     return [...this.all.values()].some((sensor) => sensor.simulated);
   });
 
   get count(): number {
     void this.members.value;
-    return this.all.size;
+    return this.clusters.count.value || this.all.size;
   }
 
   /** One of them; whoever reads it while it is drawn follows this one alone. */
@@ -76,6 +83,15 @@ export class Sensors implements LiveLayer {
     this.view = view;
     for (const sensor of this.all.values()) view.put(sensor);
     view.settle();
+  }
+
+  /** All that is in view. */
+  sight({ sensors, view, states }: InSight): void {
+    batch(() => {
+      this.totals.value = states ?? null;
+      this.clusters.replace(view?.clusters ?? null);
+      this.replace(sensors);
+    });
   }
 
   replace(columns: SensorColumns): void {

@@ -68,6 +68,41 @@ export function sensorImage(state: SensorState): HTMLCanvasElement {
   return context.canvas;
 }
 
+/** Pixels a side, on the map. */
+export const CLUSTER_SIZE = 40;
+
+/** 80-pixel picture of so many sensors the worst of which is in that state, for a billboard drawn at half that size. */
+export function clusterImage(state: SensorState, text: string): HTMLCanvasElement {
+  const context = canvas(2 * CLUSTER_SIZE);
+  const path = new Path2D(shapeOf(state, 48));
+  context.save();
+  context.translate(16, 2);
+  context.lineJoin = 'round';
+  context.lineWidth = 6;
+  context.strokeStyle = color('halo');
+  context.stroke(path);
+  context.fillStyle = state === 'stale' ? color('halo') : stateColor(state);
+  context.fill(path);
+  context.lineWidth = 3.5;
+  context.strokeStyle = stateColor(state);
+  if (state === 'stale') context.stroke(path);
+  context.restore();
+  context.font = '700 24px system-ui, sans-serif';
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  const wide = Math.min(Math.max(context.measureText(text).width + 16, 34), 2 * CLUSTER_SIZE - 2);
+  context.beginPath();
+  context.roundRect(CLUSTER_SIZE - wide / 2, 48, wide, 30, 15);
+  context.fillStyle = color('halo');
+  context.fill();
+  context.lineWidth = 2;
+  context.strokeStyle = stateColor(state);
+  context.stroke();
+  context.fillStyle = color('ink');
+  context.fillText(text, CLUSTER_SIZE, 64, 2 * CLUSTER_SIZE - 8);
+  return context.canvas;
+}
+
 /** A broad line in the colour of what is chosen between two dark ones, which show on any ground. */
 function outline(context: CanvasRenderingContext2D, path: Path2D): HTMLCanvasElement {
   context.lineJoin = 'round';

@@ -10,6 +10,8 @@ import {
   type Cesium3DTileFeature,
   type Scene,
 } from '@cesium/engine';
+import type { ClusterId } from '../live/cluster-signs';
+import type { Cluster } from '../live/clusters';
 import type { LayerSet } from '../layers/layers';
 import type { FeatureSelection, Selection } from '../state';
 import { elementOf, isElement, type SceneElement } from './element';
@@ -72,6 +74,12 @@ export class Picker {
         this.layers = this.all;
       }
     });
+  }
+
+  /** The cell of counted sensors whose sign is there. */
+  cluster(position: Cartesian2): Cluster | null {
+    const picked = this.scene.pick(position, 1, 1) as { id?: Partial<ClusterId> } | undefined;
+    return picked?.id?.cluster ?? null;
   }
 
   private found(position: Cartesian2, touch: boolean): Selection | null {
