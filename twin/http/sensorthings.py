@@ -141,7 +141,7 @@ class SensorThings:
 
     def _create(self, rest: str, body: object, who: Caller, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
-        return target.entity, Writer(self._city.live, tx, who).create(target, body)
+        return target.entity, Writer(self._city.live, tx, who, self._things.located).create(target, body)
 
     def _made(self, name: str, id_: int, base: str) -> bytes:
         return orjson.dumps(self._things.entity(name, id_, base))
@@ -160,7 +160,7 @@ class SensorThings:
     def _change(self, rest: str, body: object, who: Caller, tx: Transaction) -> tuple[Any, int]:
         target = paths.resolve(tx.conn, rest)
         assert target.id is not None  # by the form of the path
-        Writer(self._city.live, tx, who).patch(target.entity, target.id, body)
+        Writer(self._city.live, tx, who, self._things.located).patch(target.entity, target.id, body)
         return target.entity, target.id
 
     async def create_observations(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -35,6 +35,8 @@ class Live:
         self.themes = themes.load(folder, settings.themes)
         self.file = LiveFile(folder)
         self.streams: dict[int, Datastream] = {}
+        #: What is to be done once the file was opened anew.
+        self.renewals: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self.ingest = Ingest(self.file, self._step, self._moved, self._renewed, now_ms)
         with self.file.reading() as conn:
@@ -82,6 +84,8 @@ class Live:
             self.streams = {}
         self.bus.places.replace(())
         self._fill(fresh)
+        for renewal in self.renewals:
+            renewal()
         self.bus.restart()
 
     def _fill(self, fresh: Collection[Datastream]) -> None:

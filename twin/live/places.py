@@ -12,6 +12,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,7 @@ class Places:
         self._slots: dict[int, int] = {}
         self._x = np.empty(0, np.int64)
         self._y = np.empty(0, np.int64)
+        self._lon = self._lat = np.empty(0)
         self._state = np.empty(0, np.int8)
         # slots that have a place, in the order of their cells, and those cells
         self._order = np.empty(0, np.int64)
@@ -184,6 +186,7 @@ class Places:
         self._simulated += int(one.simulated) - int(before.simulated)
         self._restate([(slot, _CODES[one.state])])
         x, y = _place(one)
+        self._lon[slot], self._lat[slot] = _degrees(one)
         if (x, y) != (self._x[slot], self._y[slot]):
             gone = self._order != slot
             self._order, self._keys = self._order[gone], self._keys[gone]
@@ -197,6 +200,9 @@ class Places:
         self._slots.update((one.id, first + i) for i, one in enumerate(new))
         at = np.array([_place(one) for one in new], np.int64)
         codes = np.array([_CODES[one.state] for one in new], np.int8)
+        degrees = np.array([_degrees(one) for one in new])
+        self._lon = np.concatenate([self._lon, degrees[:, 0]])
+        self._lat = np.concatenate([self._lat, degrees[:, 1]])
         self._x = np.concatenate([self._x, at[:, 0]])
         self._y = np.concatenate([self._y, at[:, 1]])
         self._state = np.concatenate([self._state, codes])
@@ -260,10 +266,9 @@ class Places:
     def of_cells(self, within: Cells) -> list[Datastream]:
         """Those that stand in some cells; in the one of zoom 0 all, also without a place."""
         with self._lock:
-            streams = self._streams
             if within.zoom == 0:
-                return list(streams)
-            return [streams[slot] for slot in self._found(*within.steps()).tolist()]
+                return list(self._streams)
+            return self._taken(self._found(*within.steps()))
 
     def within(self, box: Bbox) -> list[Datastream]:
         """Those that stand in a box (degrees; across the antimeridian where west > east), its edges
@@ -274,16 +279,17 @@ class Places:
             x0, y0 = position(start, north)
             x1, y1 = position(end, south)
             with self._lock:
-                some = [self._streams[slot] for slot in self._found(x0, y0, x1 + 1, y1 + 1).tolist()]
-            found += [
-                one
-                for one in some
-                if one.lon is not None
-                and one.lat is not None
-                and start <= one.lon <= end
-                and south <= one.lat <= north
-            ]
+                slots = self._found(x0, y0, x1 + 1, y1 + 1)
+                lon, lat = self._lon[slots], self._lat[slots]
+                inside = slots[(lon >= start) & (lon <= end) & (lat >= south) & (lat <= north)]
+                found += self._taken(inside)
         return found
+
+    def _taken(self, slots: Ints) -> list[Datastream]:
+        some = slots.tolist()
+        if len(some) < 2:
+            return [self._streams[slot] for slot in some]
+        return list(itemgetter(*some)(self._streams))
 
     def _found(self, west: int, north: int, east: int, south: int) -> Ints:
         """The slots between some steps, the last two excluded."""
@@ -374,3 +380,7 @@ def _key(x: Ints | int, y: Ints) -> Ints:
 
 def _place(one: Datastream) -> tuple[int, int]:
     return (-1, -1) if one.lon is None or one.lat is None else position(one.lon, one.lat)
+
+
+def _degrees(one: Datastream) -> tuple[float, float]:
+    return (math.nan, math.nan) if one.lon is None or one.lat is None else (one.lon, one.lat)

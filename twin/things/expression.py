@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from layers.errors import BadBody, BadParameter
 from twin.live.clock import now_ms
 from twin.live.clock import parse as parse_time
-from twin.things.model import SETS, Entity, Prop
+from twin.things.model import SETS, Entity, Nav, Prop
+from twin.things.spatial import FUNCTIONS, PATTERN, Place, Space, Stored, literal
 
 MAX_LENGTH = 4_096
 MAX_DEPTH = 16
@@ -23,6 +24,7 @@ MAX_HOPS = 4
 _TOKEN = re.compile(
     r"\s*(?:(?P<time>(?a:-?\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+\- ]\d\d:?\d\d)?))"
     r"|(?P<number>(?a:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?))(?![\w.])"
+    r"|(?P<geo>geo(?:graphy|metry)'[^']*')"
     r"|(?P<string>'(?:[^']|'')*')"
     r"|(?P<name>[^\W\d]\w*(?:\.\w+)*|@iot\.\w+)"
     r"|(?P<mark>[(),/]))"
@@ -46,6 +48,11 @@ class Operand:
     forms: dict[str, Sql]
     hops: tuple[str, ...] = ()
     text: str = ""
+    #: A geometry; of a distance, the two that it lies between.
+    place: Place | None = None
+    between: tuple[Place, Place] | None = None
+    #: A number as it was written.
+    constant: float | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +69,7 @@ class Parser:
     option: str
     source: str
     entity: Entity
+    space: Space | None = None
     tokens: list[_Token] = field(default_factory=list)
     next: int = 0
     depth: int = 0
@@ -96,6 +104,8 @@ class Parser:
 
     def _check_order(self, path: Sequence[_Token]) -> None:
         """An object and a geometry come before or after no other: answered in any order, it would seem so."""
+        if any(token.text in FUNCTIONS for token in path[:1]):
+            return
         names = [token.text for token in path if token.kind == "name"]
         prop = self.entity.prop(names[0]) if names else None
         if prop is None or not prop.parts:
@@ -200,7 +210,23 @@ class Parser:
         right = self._term()
         return Operand({"bool": self._compare(word, left, right)})
 
+    def _nearer(self, word: str, left: Operand, right: Operand) -> Sql | None:
+        """A distance between a kept geometry and a given one that is below a number: the index knows."""
+        if right.between is not None:
+            left, right, word = right, left, {"gt": "lt", "ge": "le"}.get(word, "")
+        if word not in ("lt", "le") or left.between is None or right.constant is None or self.space is None:
+            return None
+        one, other = left.between
+        if isinstance(other, Stored):
+            one, other = other, one
+        if not isinstance(one, Stored) or isinstance(other, Stored):
+            return None
+        return self.space.nearer(one, other, right.constant, strictly=word == "lt")
+
     def _compare(self, word: str, left: Operand, right: Operand) -> Sql:
+        near = self._nearer(word, left, right)
+        if near is not None:
+            return near
         hops = left.hops + right.hops
         if "null" in right.forms or "null" in left.forms:
             if word not in ("eq", "ne"):
@@ -262,9 +288,12 @@ class Parser:
         if token.kind == "string":
             return Operand({"str": ("?", (token.text[1:-1].replace("''", "'"),))}, text=token.text)
         if token.kind == "number":
-            return Operand({"num": ("?", (_number(token.text),))}, text=token.text)
+            number = _number(token.text)
+            return Operand({"num": ("?", (number,))}, text=token.text, constant=number)
         if token.kind == "time":
             return self._time(token)
+        if token.kind == "geo":
+            return self._geometry(token)
         if token.kind != "name" or token.text in _WORDS:
             self.next -= 1
             self._fail("expected a value")
@@ -284,16 +313,56 @@ class Parser:
         except BadBody as error:
             self._refuse(token.at, str(error))
 
-    def _function(self, token: _Token) -> Operand:
-        known = _FUNCTIONS.get(token.text)
-        if known is None:
-            self._refuse(token.at, f"no function {token.text[:30]}; known: {', '.join(_FUNCTIONS)}")
-        kinds, result, template = known
+    def _geometry(self, token: _Token) -> Operand:
+        try:
+            return Operand({}, text=token.text, place=literal(token.text.partition("'")[2][:-1]))
+        except ValueError as error:
+            self._refuse(token.at, str(error))
+
+    def _arguments(self) -> list[Operand]:
         arguments: list[Operand] = []
         while not self._mark(")"):
             if arguments:
                 self._need(",")
             arguments.append(self._deeper(self._term))
+        return arguments
+
+    def _spatial(self, token: _Token, space: Space) -> Operand:
+        """A function of geometries: a condition or a number."""
+        name, arguments = token.text, self._arguments()
+        wanted = 1 if name == "geo.length" else 2
+        pattern = ""
+        if name == "st_relate" and len(arguments) == 3:
+            ((_, (pattern,)),) = (self._as("str", arguments.pop()),)
+            if not isinstance(pattern, str) or not PATTERN.fullmatch(pattern):
+                self._refuse(token.at, "a pattern has nine of T, F, *, 0, 1, 2")
+        elif name == "st_relate" or len(arguments) != wanted:
+            more = " geometries and a pattern" if name == "st_relate" else " geometries"
+            self._refuse(token.at, f"{name} takes {'one geometry' if wanted == 1 else f'two{more}'}")
+        places: list[Place] = []
+        for one in arguments:
+            if one.place is None:
+                self._refuse(token.at, f"{one.text or 'the value'} is not a geometry")
+            places.append(one.place)
+        hops = tuple(hop for one in arguments for hop in one.hops)
+        if name == "geo.length":
+            return Operand({"num": space.length(places[0])}, hops, name)
+        if name == "geo.distance":
+            number = space.distance(places[0], places[1])
+            return Operand({"num": number}, hops, name, between=(places[0], places[1]))
+        condition = space.relation(name, places[0], places[1], pattern)
+        both = all(isinstance(place, Stored) for place in places)
+        return Operand({"bool": condition}, hops if both else (), name)
+
+    def _function(self, token: _Token) -> Operand:
+        if self.space is not None and token.text in FUNCTIONS:
+            return self._spatial(token, self.space)
+        known = _FUNCTIONS.get(token.text)
+        if known is None:
+            names = ", ".join((*_FUNCTIONS, *FUNCTIONS))
+            self._refuse(token.at, f"no function {token.text[:30]}; known: {names}")
+        kinds, result, template = known
+        arguments = self._arguments()
         if len(arguments) != len(kinds):
             self._refuse(token.at, f"{token.text} takes {len(kinds)} arguments")
         forms = [self._as(kind, value) for kind, value in zip(kinds, arguments, strict=True)]
@@ -309,6 +378,7 @@ class Parser:
         """A property of this entity, of a JSON property, or of entities it navigates to."""
         entity, alias = self.entity, "a"
         hops: tuple[str, ...] = ()
+        navs: tuple[Nav, ...] = ()
         name = token.text
         while nav := entity.nav(name):
             if len(hops) >= MAX_HOPS:
@@ -317,7 +387,7 @@ class Parser:
             target, entity = f"h{self.aliases}", SETS[nav.target]
             join = nav.join.replace("{a}", alias).replace("{b}", target)
             hops = (*hops, f"EXISTS (SELECT 1 FROM {entity.table} {target} WHERE {join} AND %s)")  # noqa: S608
-            alias = target
+            alias, navs = target, (*navs, nav)
             name = self._segment(f"expected a property of {entity.single}")
         if name in ("id", "@iot.id"):
             return Operand({"num": (f"{alias}.id", ())}, hops, name)
@@ -331,7 +401,9 @@ class Parser:
             keys.append(self._segment("expected a key"))
         if keys and prop.kind not in ("json", "extra"):
             self._refuse(token.at, f"{name} has no members")
-        return Operand(_forms(prop, alias, keys), hops, name)
+        kept = prop.parts == "geometry" and not keys
+        place = Stored(entity.set, alias, self.entity, navs) if kept else None
+        return Operand(_forms(prop, alias, keys), hops, name, place)
 
     def _segment(self, expected: str) -> str:
         if not self._mark("/"):
@@ -404,16 +476,16 @@ _FUNCTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 
 
-def compile_filter(option: str, text: str, entity: Entity) -> Sql:
-    """``$filter`` as a condition over alias ``a``. Raises BadParameter."""
-    return Parser(option, text, entity).filter()
+def compile_filter(option: str, text: str, entity: Entity, space: Space | None = None) -> Sql:
+    """``$filter`` as a condition over alias ``a``; ``space`` answers of geometries. Raises BadParameter."""
+    return Parser(option, text, entity, space).filter()
 
 
-def compile_orderby(option: str, text: str, entity: Entity) -> Sql:
+def compile_orderby(option: str, text: str, entity: Entity, space: Space | None = None) -> Sql:
     """``$orderby`` as the terms after ORDER BY, ties broken by id. Raises BadParameter."""
     terms: list[str] = []
     params: Params = ()
-    for value, descending in Parser(option, text, entity).orderby():
+    for value, descending in Parser(option, text, entity, space).orderby():
         for sql, some in value.forms.values():
             terms.append(f"{sql}{' DESC' if descending else ''}")
             params += some

@@ -35,7 +35,8 @@ class Prop:
 class Nav:
     """A navigation: target set, one or many, how rows join, and the column or table that links.
 
-    ``column`` is the foreign key of a to-one; ``link`` is (table, own column, their column)."""
+    ``column`` is the foreign key of a to-one, ``far`` that by which the targets of a to-many name the entity;
+    ``link`` is (table, own column, their column)."""
 
     name: str
     target: str
@@ -45,6 +46,7 @@ class Nav:
     column: str = ""
     link: tuple[str, str, str] | None = None
     required: bool = False
+    far: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def _one(name: str, target: str, column: str, required: bool = True, back: str =
 
 
 def _many(name: str, column: str, back: str) -> Nav:
-    return Nav(name, name, many=True, join=f"{{b}}.{column} = {{a}}.id", back=back)
+    return Nav(name, name, many=True, join=f"{{b}}.{column} = {{a}}.id", back=back, far=column)
 
 
 def _linked(name: str, table: str, own: str, their: str) -> Nav:

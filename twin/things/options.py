@@ -10,6 +10,7 @@ from urllib.parse import quote
 from layers.errors import BadParameter
 from twin.things.expression import MAX_LENGTH, Sql, compile_filter, compile_orderby
 from twin.things.model import SETS, Entity, Nav
+from twin.things.spatial import Space
 
 MAX_EXPAND_DEPTH = 3
 MAX_EXPANDS = 8
@@ -54,8 +55,15 @@ class QueryOptions:
         return "&".join(f"{k}={quote(v, safe="$(),;=:/@'")}" for k, v in rest.items())
 
 
-def parse(pairs: Iterable[tuple[str, str]], entity: Entity, *, many: bool, depth: int = 0) -> QueryOptions:
-    """Options of a request or of one ``$expand``. Raises BadParameter."""
+def parse(
+    pairs: Iterable[tuple[str, str]],
+    entity: Entity,
+    *,
+    many: bool,
+    depth: int = 0,
+    space: Space | None = None,
+) -> QueryOptions:
+    """Options of a request or of one ``$expand``; ``space`` answers of geometries. Raises BadParameter."""
     options = QueryOptions(top=DEFAULT_TOP if depth == 0 or entity.set == "Observations" else MAX_TOP)
     for raw, value in pairs:
         name = "$resultFormat" if raw == "resultFormat" else raw
@@ -66,11 +74,13 @@ def parse(pairs: Iterable[tuple[str, str]], entity: Entity, *, many: bool, depth
         if name in _SETS_ONLY and not many:
             raise BadParameter(name, value, "only sets take this option, and this is one entity")
         options.texts[name] = value
-        _take(options, name, value, entity, depth)
+        _take(options, name, value, entity, depth, space)
     return options
 
 
-def _take(options: QueryOptions, name: str, value: str, entity: Entity, depth: int) -> None:
+def _take(
+    options: QueryOptions, name: str, value: str, entity: Entity, depth: int, space: Space | None
+) -> None:
     if name == "$top":
         most = MAX_TOP_OBSERVATIONS if entity.set == "Observations" else MAX_TOP
         options.wanted = _integer(name, value)
@@ -82,9 +92,9 @@ def _take(options: QueryOptions, name: str, value: str, entity: Entity, depth: i
             raise BadParameter(name, value, "true or false")
         options.count = value == "true"
     elif name == "$filter":
-        options.filter = compile_filter(name, value, entity)
+        options.filter = compile_filter(name, value, entity, space)
     elif name == "$orderby":
-        options.orderby = compile_orderby(name, _order_words(value), entity)
+        options.orderby = compile_orderby(name, _order_words(value), entity, space)
     elif name == "$select":
         options.select = _select(value, entity)
     elif name == "$resultFormat":
@@ -92,7 +102,7 @@ def _take(options: QueryOptions, name: str, value: str, entity: Entity, depth: i
             raise BadParameter(name, value, "dataArray, and only on Observations")
         options.data_array = value == "dataArray"
     else:
-        options.expand = _expand(value, entity, depth)
+        options.expand = _expand(value, entity, depth, space)
 
 
 def _order_words(value: str) -> str:
@@ -123,7 +133,9 @@ def _select(value: str, entity: Entity) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, QueryOptions]]:
+def _expand(
+    value: str, entity: Entity, depth: int, space: Space | None
+) -> dict[str, tuple[Nav, QueryOptions]]:
     if depth >= MAX_EXPAND_DEPTH:
         raise BadParameter("$expand", value, f"nested deeper than {MAX_EXPAND_DEPTH}")
     if len(value) > MAX_LENGTH:
@@ -135,7 +147,7 @@ def _expand(value: str, entity: Entity, depth: int) -> dict[str, tuple[Nav, Quer
         if nav is None:
             known = ", ".join(n.name for n in entity.navs)
             raise BadParameter("$expand", name, f"{entity.single} does not lead there; known: {known}")
-        parsed = parse(options, SETS[nav.target], many=nav.many, depth=depth + 1)
+        parsed = parse(options, SETS[nav.target], many=nav.many, depth=depth + 1, space=space)
         if name in expanded:
             # Datastreams/Sensor,Datastreams/ObservedProperty is one expansion with two below it
             expanded[name][1].expand.update(parsed.expand)

@@ -18,8 +18,10 @@ from twin.live import Live
 from twin.live.clock import now_ms
 from twin.live.registry import Datastream
 from twin.things import observe, options, paths
+from twin.things.geometries import Located
 from twin.things.model import OBSERVATIONS, SETS, Prop
 from twin.things.read import EntityReader
+from twin.things.spatial import Space
 
 _FEATURE = "SELECT 1 FROM feature_of_interest WHERE id = ?"
 _DATASTREAM = "Datastreams("
@@ -41,6 +43,9 @@ class Things:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        #: Where things are and what observations are of.
+        self.located = Located(live.file)
+        live.renewals.append(self.located.forget)
 
     def read(
         self, path: str, pairs: Sequence[tuple[str, str]], base: str, at: tuple[str, int] | None = None
@@ -48,9 +53,13 @@ class Things:
         """What a resource path names, with query options; ``base`` is the service root of links. A set of
         observations only up to the instant (ms) of a parameter ``at``, given as it came and read. Raises
         NotFound, BadParameter."""
+        if any(name in value for _, value in pairs for name in ("geo.", "st_")):
+            self.located.ready()
         with self._live.file.reading() as conn, _simple_enough():
             target = paths.resolve(conn, path)
-            query = options.parse(pairs, target.entity, many=target.id is None)
+            space = Space(self.located)
+            query = options.parse(pairs, target.entity, many=target.id is None, space=space)
+            space.bind(conn)
             if at is not None:
                 if target.entity is not OBSERVATIONS or target.id is not None:
                     raise BadParameter("at", at[0], "only sets of Observations are read as of an instant")

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from twin.live import Live, clock, registry
 from twin.live.ingest import Transaction
 from twin.live.registry import first_position
 from twin.live.rules import Rule, override
+from twin.things.geometries import Located, geometry_of
 from twin.things.model import DATASTREAMS, OBSERVATIONS, SETS, Entity, Nav, Prop
 from twin.things.observe import decode, reference
 from twin.things.paths import ResourcePath
@@ -41,10 +43,13 @@ class Writer:
     live: Live
     tx: Transaction
     who: Caller
+    located: Located | None = None
     told: set[int] = field(default_factory=set)
     #: Nested observations: body, what its place says of it, depth. They are made once everything else is
     #: linked, as the feature of an observation is where its thing stands by then.
     later: list[tuple[object, Mapping[str, int], int]] = field(default_factory=list)
+    #: Entities that have a place, by set.
+    placed: dict[str, set[int]] = field(default_factory=dict)
 
     @property
     def conn(self) -> sqlite3.Connection:
@@ -85,6 +90,8 @@ class Writer:
         self._check(entity, self._placed(entity, id_) | body)
         names = ", ".join(f"{name} = ?" for name in columns)
         self.conn.execute(f"UPDATE {entity.table} SET {names} WHERE id = ?", (*columns.values(), id_))  # noqa: S608
+        if geometry_of(entity) is not None:
+            self.placed.setdefault(entity.set, set()).add(id_)
         self._affect(entity, id_)
         self._tell()
 
@@ -217,6 +224,8 @@ class Writer:
         )
 
     def _born(self, entity: Entity, new: int, body: Mapping[str, Any]) -> None:
+        if geometry_of(entity) is not None:
+            self.placed.setdefault(entity.set, set()).add(new)
         if entity is DATASTREAMS:
             self.told.add(new)
         elif entity.set == "Locations":
@@ -231,6 +240,7 @@ class Writer:
                 ),
             ).lastrowid
             self.conn.execute("UPDATE location SET foi = ? WHERE id = ?", (made, new))
+            self.placed.setdefault("FeaturesOfInterest", set()).add(int(made or 0))
 
     def _observation(self, body: Mapping[str, Any], preset: Mapping[str, int], depth: int) -> int:
         ds = _outer("Datastream", body, preset)
@@ -252,7 +262,17 @@ class Writer:
             rows = self.conn.execute(f"SELECT id FROM datastream WHERE {where}", (id_,))  # noqa: S608
             self.told.update(row[0] for row in rows)
 
+    def _locate(self) -> None:
+        """Have the index know what was placed, once it is committed."""
+        if self.located is None:
+            return
+        for name, ids in self.placed.items():
+            select = f"SELECT {geometry_of(SETS[name])} FROM {SETS[name].table} WHERE id = ?"  # noqa: S608
+            rows = [(id_, *self.conn.execute(select, (id_,)).fetchone()) for id_ in sorted(ids)]
+            self.tx.settle.append(partial(self.located.put, name, rows))
+
     def _tell(self) -> None:
+        self._locate()
         if self.told:
             self.live.changed(self.tx, self.told)
 
