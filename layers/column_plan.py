@@ -20,6 +20,7 @@ import shapely
 
 from layers.batch import MESH, SOURCE_ID, WKB, properties
 from layers.errors import BadParameter, listed
+from layers.kinds import vector
 from layers.kinds.base import Columns, Kind, SourceBatch, blank, named, text
 from layers.model import FeatureLayer, Problem
 from layers.times import Times
@@ -122,12 +123,14 @@ def _type(kind: pa.DataType) -> FieldType:
     return "array" if pa.types.is_list(kind) else "string"
 
 
-def cells(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a source column; a list, whose members are JSON, as the JSON text of the whole."""
-    values: list[Any] = column.to_pylist()
+def source_array(column: pa.ChunkedArray) -> pa.Array:
+    """A source column as one array; a list, whose members are JSON, as the JSON text of the whole."""
     if not pa.types.is_list(column.type):
-        return values
-    return [None if v is None else f"[{','.join(v)}]" for v in values]
+        kind = pa.string() if pa.types.is_large_string(column.type) else column.type
+        whole = column.cast(kind).combine_chunks()
+        return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    texts = [None if v is None else f"[{','.join(v)}]" for v in column.to_pylist()]
+    return pa.array(texts, pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,27 +157,28 @@ class ColumnPlan:
         geometry: GeometryType,
     ) -> pa.Table:
         """One batch as the store's stage wants it; notes on it what could not be read."""
-        shapes = promoted(batch.geometry, geometry)
-        out: dict[str, pa.Array] = {
-            SOURCE_ID: pa.array(batch.ids, pa.string()),
-            WKB: pa.array(list(shapely.to_wkb(shapes, include_srid=False, flavor="iso")), pa.binary()),
-        }
+        ids = batch.ids.column if isinstance(batch.ids, vector.ArrowTexts) else pa.array(batch.ids, pa.string())
+        out: dict[str, pa.Array] = {SOURCE_ID: ids, WKB: _wkb(batch, geometry)}
         for spec in self.fields:
             if spec.name in values:
-                out[spec.name] = pa.array(values[spec.name], _ARROW[spec.type])
+                out[spec.name] = _typed(values[spec.name], _ARROW[spec.type])
         for source, name in self.kept.items():
-            out[name] = pa.array(self._column(source, batch), _ARROW[self.types[source]])
+            out[name] = self._column(source, batch)
         if any(f.name == REST for f in self.fields):
             out[REST] = pa.array(self._other(batch), pa.string())
         if meshes is not None:
             out[MESH] = pa.array(meshes, pa.binary())
         return pa.table(out)
 
-    def _column(self, source: str, batch: SourceBatch) -> list[Any]:
+    def _column(self, source: str, batch: SourceBatch) -> pa.Array:
         kind = self.types[source]
         if kind in ("date", "datetime"):
-            return list(self.times.column(source, kind, batch))
-        return [_cell(v, kind) for v in batch.columns[source]]
+            return pa.array(self.times.column(source, kind, batch), _ARROW[kind])
+        column = batch.arrow.get(source)
+        if column is None or column.type != _ARROW[kind]:
+            return pa.array([_cell(v, kind) for v in batch.columns[source]], _ARROW[kind])
+        blanks = vector.blanks(column)
+        return pc.if_else(pa.array(blanks), pa.scalar(None, column.type), column) if blanks.any() else column
 
     def _other(self, batch: SourceBatch) -> list[str | None]:
         """The folded columns of every row as JSON; an ``other`` of an earlier load is unfolded first."""
@@ -187,6 +191,18 @@ class ColumnPlan:
             folded = orjson.dumps(row, option=orjson.OPT_SORT_KEYS, default=str).decode() if row else None
             out.append(folded)
         return out
+
+
+def _typed(values: list[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+def _wkb(batch: SourceBatch, geometry: GeometryType) -> pa.Array:
+    """The geometries, single parts as multi ones where the layer's type is multi."""
+    if batch.wkb is not None and not geometry.startswith("Multi"):
+        return batch.wkb
+    shapes = promoted(batch.geometry, geometry)
+    return pa.array(list(shapely.to_wkb(shapes, include_srid=False, flavor="iso")), pa.binary())
 
 
 def _unfolded(value: Any) -> dict[str, Any]:

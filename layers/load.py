@@ -24,7 +24,7 @@ from layers import guard, identity, kinds, load_changes, wkb
 from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
 from layers.clean import Cleaner, implausible, losses
-from layers.column_plan import ColumnPlan, Fill, cells, geometry_type, plan
+from layers.column_plan import ColumnPlan, Fill, geometry_type, plan, source_array
 from layers.content import kept
 from layers.content import load as content
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown
@@ -33,6 +33,7 @@ from layers.guard import Reading, ReadLimits
 from layers.identity import Identity, is_of_store
 from layers.kinds import Kind, SourceBatch
 from layers.kinds.base import Columns, Prism, named
+from layers.kinds.vector import ArrowLists, ArrowTexts, counted
 from layers.model import NOBODY, Author, FeatureLayer, Layer, Problem, Report, has_features
 from layers.place import Place, crs_name, exchanged, undefined, x_is_north
 from layers.place import source as source_crs
@@ -481,9 +482,12 @@ class _FileLoad:
         made = self.kind.mesh(batch, values)
         return made if own is None else [o or m for o, m in zip(own, made, strict=True)]
 
-    def _count(self, values: Mapping[str, list[Any]]) -> None:
+    def _count(self, values: Columns) -> None:
         for name in self.kind.provenance:
-            self._sources.setdefault(name, Counter()).update(values[name])
+            given = values[name]
+            self._sources.setdefault(name, Counter()).update(
+                given if isinstance(given, list) else counted(given)
+            )
 
     def report(self) -> Report:
         """What was found, asked for once at the end; the rows that were set aside are written."""
@@ -536,10 +540,16 @@ def _most_common(column: pa.ChunkedArray) -> str:
 
 
 def _batch(table: pa.Table, unsourced: tuple[str, ...]) -> SourceBatch:
-    columns = {n: cells(table[n]) for n in properties(table.column_names)}
-    columns |= {name: [None] * len(table) for name in unsourced}
-    shapes = wkb.shapes(table[WKB].to_pylist())
-    return SourceBatch(columns, table[ROW].to_pylist(), table[SOURCE_ID].to_pylist(), shapes)
+    arrow = {name: source_array(table[name]) for name in properties(table.column_names)}
+    arrow |= {name: pa.nulls(len(table)) for name in unsourced}
+    return SourceBatch(
+        ArrowLists(arrow),
+        table[ROW].to_numpy(),
+        ArrowTexts(table[SOURCE_ID]),
+        lambda: wkb.shapes(table[WKB].to_pylist()),
+        arrow=arrow,
+        wkb=table[WKB],
+    )
 
 
 def _sha256(path: Path) -> str:

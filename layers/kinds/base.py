@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from layers.model import Problem
 from layers.types import Field, Titles
 
-type Columns = dict[str, list[Any]]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: The values of some columns, one a row: a list each, or a column of Arrow.
+type Columns = dict[str, list[Any] | pa.Array]
 
 #: Metres of one storey where only the number of storeys is known.
 STOREY_M = 3.2
 
+#: Texts that stand for nothing.
+BLANKS = frozenset({"", "nan", "null", "none", "<null>"})
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([^\d\s]*)\s*$")
 #: Commas that can but group digits by thousands.
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}(?![,\d])")
@@ -49,17 +55,28 @@ class SourceBatch:
     """Some cleaned rows of a source: columns by their source name, geometry in lon/lat degrees.
 
     ``rows`` are the 1-based row numbers in the file, ``ids`` the source ids; both are used to
-    name a row in a problem. ``geometry`` holds shapely geometries.
+    name a row in a problem. ``arrow`` are columns as Arrow has them, where they came so: who reads these
+    has no Python object for each value. ``shapes`` are shapely geometries, or what makes them when asked,
+    and ``wkb``, where they came so, the same as WKB.
     """
 
-    columns: Columns
+    columns: Mapping[str, list[Any]]
     rows: Sequence[int]
     ids: Sequence[str | None]
-    geometry: NDArray[np.object_]
+    shapes: NDArray[np.object_] | Callable[[], NDArray[np.object_]]
     problems: list[Problem] = field(default_factory=list)
+    arrow: Mapping[str, pa.Array] = field(default_factory=dict)
+    wkb: pa.ChunkedArray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def geometry(self) -> NDArray[np.object_]:
+        """Shapely geometries, one a row."""
+        if callable(self.shapes):
+            self.shapes = self.shapes()
+        return self.shapes
 
     def first(self, aliases: Iterable[str]) -> list[Any]:
         """The first filled value of each row among the columns of these names (:func:`named`)."""
@@ -78,7 +95,7 @@ class SourceBatch:
 
     def note(self, index: int, rule: str, reason: str) -> None:
         """Record a finding on one row; the row is kept."""
-        self.problems.append(Problem(rule, self.rows[index], reason, "noted", self.ids[index]))
+        self.problems.append(Problem(rule, int(self.rows[index]), reason, "noted", self.ids[index]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +201,7 @@ def blank(value: Any) -> bool:
         return True
     if isinstance(value, float):
         return math.isnan(value)
-    return isinstance(value, str) and value.strip().casefold() in ("", "nan", "null", "none", "<null>")
+    return isinstance(value, str) and value.strip().casefold() in BLANKS
 
 
 def number(value: Any) -> tuple[float, str] | None:

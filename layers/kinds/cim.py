@@ -13,7 +13,7 @@ TABLE = kind_table.of("cim")
 def normalise(batch: SourceBatch) -> Columns:
     """height_m, height_source, min_height_m, levels, roof_shape, roof_height_m, building_id, name, storey,
     storey_no, storey_elevation_m, system, category, cim_level, cim_class, foot_lon, foot_lat."""
-    out = heights.normalise(batch, TABLE)
+    out: Columns = {name: column.to_pylist() for name, column in heights.normalise(batch, TABLE).items()}
     _by_mesh(batch, out)
     shapes = [s.casefold() if s else None for s in TABLE.texts(batch, "roof_shape")]
     out["roof_shape"] = shapes

@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from layers import shipped, strict
-from layers.kinds.base import Belonging, Columns, Kind, Prism, SourceBatch, Tube, text, texts
+from layers.kinds import vector
+from layers.kinds.base import Belonging, Columns, Kind, Prism, SourceBatch, Tube, text
+from layers.kinds.base import named as named_column
 from layers.kinds.codes import Both, Codes, named
 from layers.kinds.style import Style
 from layers.strict import At, Strict
 from layers.types import Field as LayerField
 from layers.types import FieldType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class FieldRow(Strict):
@@ -173,13 +178,28 @@ class KindTable(FieldTable):
         """A field's or input's first filled value of each row."""
         return batch.first(self.aliases[name])
 
+    def column(self, batch: SourceBatch, name: str) -> pa.Array | list[Any]:
+        """:meth:`values` as a column of Arrow, where one type has them all."""
+        names = [named_column(batch.columns, alias) for alias in self.aliases[name]]
+        own = [n for n in names if n is not None]
+        columns = [batch.arrow[n] if n in batch.arrow else vector.array(batch.columns[n]) for n in own]
+        if not any(column is None for column in columns):
+            found = vector.first([c for c in columns if c is not None], len(batch))
+            if found is not None:
+                return found
+        return self.values(batch, name)
+
     def lost(self, batch: SourceBatch, name: str) -> list[bool]:
         """Of each row, whether the source has the field and the row does not: what it tells is not known."""
         return batch.lost(self.aliases[name])
 
     def texts(self, batch: SourceBatch, name: str) -> list[str | None]:
         """The same as trimmed text."""
-        return texts(self.values(batch, name))
+        return list(vector.texts(self.column(batch, name)).to_pylist())
+
+    def codes(self, batch: SourceBatch, name: str) -> list[str | None]:
+        """The code of a field that each row's value means."""
+        return vector.each(self.column(batch, name), lambda value: self.code(name, value))
 
     def code(self, name: str, value: Any) -> str | None:
         """The code of a field that a source's value means."""
