@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROW = "__row"  # 1-based number of the row in its file; readers give it, a stage does not take it
 SOURCE_ID = "__source_id"  # string, nullable
@@ -28,3 +32,15 @@ def apart(names: Iterable[str]) -> list[str]:
         used.add(called)
         out.append(called)
     return out
+
+
+def source_array(column: pa.ChunkedArray) -> pa.Array:
+    """A source column as one array; a list, whose members are JSON, as the JSON text of the whole."""
+    import pyarrow as pa
+
+    if not pa.types.is_list(column.type):
+        kind = pa.string() if pa.types.is_large_string(column.type) else column.type
+        whole = column.cast(kind).combine_chunks()
+        return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    texts = [None if v is None else f"[{','.join(v)}]" for v in column.to_pylist()]
+    return pa.array(texts, pa.string())

@@ -41,11 +41,15 @@ class Bulk:
         for at in np.flatnonzero(zero & there).tolist():
             self.zeros[int(rows[at])] = int(shapely.get_type_id(placed[at]))
             self._zero = shapely.get_coordinates(placed[at])[0]
-        chosen = np.flatnonzero(there & ~zero)
-        if len(chosen) > _SAMPLE:
-            chosen = chosen[np.linspace(0, len(chosen) - 1, _SAMPLE).astype(np.int64)]
+        chosen = _some(np.flatnonzero(there & ~zero))
         if len(chosen):
             self._boxes.append(shapely.bounds(placed[chosen]))
+
+    def sample(self, boxes: Floats) -> None:
+        """The boxes (n, 4) in lon/lat of features that are all kept, and none of them zero."""
+        chosen = _some(np.arange(len(boxes)))
+        if len(chosen):
+            self._boxes.append(boxes[chosen])
 
     def unmeasured(self) -> Counter[int]:
         """Of the points at 0, 0 how many have which type, where all others lie far from there; else none."""
@@ -75,6 +79,13 @@ class Bulk:
         west, south = boxes[:, :2].min(axis=0).tolist()
         east, north = boxes[:, 2:].max(axis=0).tolist()
         return west, south, east, north
+
+
+def _some(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most as many of some places as are looked at, from the first to the last."""
+    if len(places) <= _SAMPLE:
+        return places
+    return places[np.linspace(0, len(places) - 1, _SAMPLE).astype(np.int64)]
 
 
 def most(boxes: Iterable[tuple[Bbox, int]]) -> Bbox | None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 from shapely import GeometryType as G
 
-from layers import wkb
+from layers import flat, wkb
 from layers.batch import FID, MESH, ROW, SOURCE_ID, WKB
 from layers.bulk import Bulk, is_zero
 from layers.crs import mapped
@@ -83,19 +84,45 @@ class Cleaner:
                 self.quarantined += 1
             keep[mask] = False
 
-        with np.errstate(invalid="ignore"):  # GEOS raises the flag for the NaN that is looked for here
-            geometry = self._geometry(table, drop, keep)
+        column = flat.whole(table[WKB])
+        wkb_ = self._plain(column)
+        if wkb_ is not None:
+            geometry = _read(wkb_)
+        else:
+            with np.errstate(invalid="ignore"):  # GEOS raises the flag for the NaN that is looked for here
+                geometry = self._geometry(table, drop, keep)
         meshes = self._meshes(table, keep, rows, ids)
         drop(
             self._repeated(ids, keep),
             "id.duplicate",
             lambda i: f"source id {shown(ids[i])} is already taken by another row",
         )
-        self._seen.update(s for s, k in zip(ids, keep, strict=True) if k and s is not None)
-        self._repair(geometry, keep, drop, rows, ids)
+        before = geometry.copy()
+        if wkb_ is None or not _are_points(geometry):
+            self._repair(geometry, keep, drop, rows, ids)
         self.kept += int(keep.sum())
-        self.types.update(shapely.get_type_id(geometry[keep]).tolist())
-        return _replaced(table, keep, geometry, ids, meshes)
+        types, counts = np.unique(shapely.get_type_id(geometry[keep]), return_counts=True)
+        self.types.update(dict(zip(types.tolist(), counts.tolist(), strict=True)))
+        return _replaced(table, keep, _written(wkb_, before, geometry, keep), ids, meshes)
+
+    def _plain(self, column: pa.Array) -> pa.Array | None:
+        """The WKB of a batch in lon/lat, where all of it is plain, of one family that the kind takes, and in
+        its place; else None, and each geometry is looked at by itself."""
+        read = flat.read(column)
+        if read is None or not len(read.kinds) or (read.kinds != read.kinds[0]).any():
+            return None
+        family = {flat.POINT: "point", flat.LINE: "line", flat.POLYGON: "polygon"}[int(read.kinds[0])]
+        if self.kind.geometry and family not in self.kind.geometry:
+            return None
+        if family == "point" and (read.positions == 0).all(axis=1).any():
+            return None
+        placed = read.positions if self.place is None else self.place(read.positions)
+        if not (np.abs(placed) <= (180, 90)).all():
+            return None
+        if self.place is not None:
+            column, read = flat.replaced(column, placed), replace(read, positions=placed)
+        self.bulk.sample(read.boxes()[:, [0, 2, 1, 3]])
+        return column
 
     def _geometry(self, table: pa.Table, drop: Callable[..., None], keep: NDArray[np.bool_]) -> Geometries:
         blobs = table[WKB].to_pylist()
@@ -110,7 +137,9 @@ class Cleaner:
         drop(np.array([f is not None for f in faults], bool), "geometry.unreadable", lambda i: str(faults[i]))
         geometry: Geometries = wkb.shapes(blobs, "fix")
         undecoded = shapely.is_missing(geometry) & keep
-        nan = np.array([b is not None and any(mark in b for mark in _NANS) for b in blobs], bool)
+        nan = np.zeros(len(blobs), bool)
+        for i in np.flatnonzero(undecoded).tolist():
+            nan[i] = any(mark in blobs[i] for mark in _NANS)
         drop(undecoded & nan, "geometry.nan", "a coordinate is not a finite number")
         drop(
             undecoded,
@@ -222,11 +251,13 @@ class Cleaner:
 
     def _repeated(self, ids: list[str | None], keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
         out = np.zeros(len(ids), bool)
-        here: set[str] = set()
+        if not self.identity.declared:
+            return out  # the column was chosen because no row repeats another
+        here = self._seen
         for i, source_id in enumerate(ids):
             if source_id is None or not keep[i]:
                 continue
-            out[i] = source_id in self._seen or source_id in here
+            out[i] = source_id in here
             here.add(source_id)
         return out
 
@@ -253,7 +284,43 @@ class Cleaner:
         drop(hopeless, "geometry.degenerate", "the geometry has no length or no area, or cannot be repaired")
         polygons = keep & np.isin(shapely.get_type_id(geometry), [G.POLYGON, G.MULTIPOLYGON])
         drop(polygons & ~(shapely.area(geometry) > 0), "geometry.degenerate", "the polygon has no area")
-        geometry[polygons] = shapely.orient_polygons(geometry[polygons])
+        turned = polygons & ~_is_oriented(geometry)
+        geometry[turned] = shapely.orient_polygons(geometry[turned])
+
+
+def _is_oriented(geometry: Geometries) -> NDArray[np.bool_]:
+    """Which are polygons of one ring that runs counter-clockwise."""
+    alone = shapely.get_num_interior_rings(geometry) == 0
+    alone &= shapely.get_type_id(geometry) == G.POLYGON
+    out = np.zeros(len(geometry), bool)
+    out[alone] = shapely.is_ccw(shapely.get_exterior_ring(geometry[alone]))
+    return out
+
+
+def _read(column: pa.Array) -> Geometries:
+    """Plain WKB as shapely geometries."""
+    out: Geometries = np.asarray(shapely.from_wkb(column.to_numpy(zero_copy_only=False)), object)
+    return out
+
+
+def _are_points(geometry: Geometries) -> bool:
+    return bool((shapely.get_type_id(geometry) == G.POINT).all())
+
+
+def _written(
+    column: pa.Array | None, before: Geometries, geometry: Geometries, keep: NDArray[np.bool_]
+) -> pa.Array:
+    """The kept geometries as WKB, those of a ``column`` that are what they were ``before`` as they are."""
+    if column is None:
+        return _iso(geometry[keep])
+    changed = keep & np.array([one is not other for one, other in zip(before, geometry, strict=True)], bool)
+    if changed.any():
+        column = pc.replace_with_mask(column, pa.array(changed), _iso(geometry[changed]))
+    return column if keep.all() else column.filter(pa.array(keep))
+
+
+def _iso(geometry: Geometries) -> pa.Array:
+    return pa.array(list(shapely.to_wkb(geometry, include_srid=False, flavor="iso")), pa.binary())
 
 
 def _members(shape: shapely.Geometry) -> list[shapely.Geometry]:
@@ -306,16 +373,14 @@ def _valid(shape: shapely.Geometry) -> shapely.Geometry | None:
 def _replaced(
     table: pa.Table,
     keep: NDArray[np.bool_],
-    geometry: Geometries,
+    geometry: pa.Array,
     ids: list[str | None],
     meshes: list[bytes | None] | None,
 ) -> pa.Table:
-    """The kept rows of a table with new geometry, ids and meshes."""
-    columns: dict[str, Any] = {
-        name: table[name].filter(pa.array(keep)) for name in table.column_names if name != FID
-    }
-    blobs = shapely.to_wkb(geometry[keep], include_srid=False, flavor="iso")
-    columns[WKB] = pa.array(list(blobs), pa.binary())
+    """The kept rows of a table with new geometries (WKB, of these only), ids and meshes."""
+    rows = table if keep.all() else table.filter(pa.array(keep))
+    columns: dict[str, Any] = {name: rows[name] for name in rows.column_names if name != FID}
+    columns[WKB] = geometry
     columns[SOURCE_ID] = pa.array([s for s, k in zip(ids, keep, strict=True) if k], pa.string())
     if meshes is not None:
         columns[MESH] = pa.array([m for m, k in zip(meshes, keep, strict=True) if k], pa.binary())

@@ -123,16 +123,6 @@ def _type(kind: pa.DataType) -> FieldType:
     return "array" if pa.types.is_list(kind) else "string"
 
 
-def source_array(column: pa.ChunkedArray) -> pa.Array:
-    """A source column as one array; a list, whose members are JSON, as the JSON text of the whole."""
-    if not pa.types.is_list(column.type):
-        kind = pa.string() if pa.types.is_large_string(column.type) else column.type
-        whole = column.cast(kind).combine_chunks()
-        return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
-    texts = [None if v is None else f"[{','.join(v)}]" for v in column.to_pylist()]
-    return pa.array(texts, pa.string())
-
-
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
     """The columns of a layer: the kind's fields, source column → published name, and what is folded.
@@ -157,7 +147,9 @@ class ColumnPlan:
         geometry: GeometryType,
     ) -> pa.Table:
         """One batch as the store's stage wants it; notes on it what could not be read."""
-        ids = batch.ids.column if isinstance(batch.ids, vector.ArrowTexts) else pa.array(batch.ids, pa.string())
+        ids = (
+            batch.ids.column if isinstance(batch.ids, vector.ArrowTexts) else pa.array(batch.ids, pa.string())
+        )
         out: dict[str, pa.Array] = {SOURCE_ID: ids, WKB: _wkb(batch, geometry)}
         for spec in self.fields:
             if spec.name in values:

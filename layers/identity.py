@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from layers.batch import FID, ROW, SOURCE_ID, WKB, properties
+from layers.batch import FID, ROW, SOURCE_ID, WKB, properties, source_array
 from layers.errors import BadParameter, shown
-from layers.kinds.base import text
+from layers.kinds import vector
 from layers.model import Problem
+from layers.seen import Seen
 
 #: What a declaration says for: rows have no source id.
 NONE = "none"
@@ -161,6 +162,8 @@ _BLANK = "blank"
 
 def _fault(batches: Batches, column: str, *, blanks: bool = False) -> str | None:
     """Why a column does not identify the rows; None if it does."""
+    if _is_plain(batches, column, blanks=blanks):
+        return None
     seen: dict[str, int] = {}
     empty = 0
     title = _TITLES.get(column, shown(column))
@@ -181,15 +184,31 @@ def _fault(batches: Batches, column: str, *, blanks: bool = False) -> str | None
     return None if seen else _BLANK
 
 
+def _is_plain(batches: Batches, column: str, *, blanks: bool) -> bool:
+    """Whether every row has a value of its own, or none where there may be ``blanks``: told by eight bytes a
+    row. Not, where two may be alike: then each is looked at."""
+    seen, filled = Seen(), 0
+    for table in batches():
+        values = _texts(table, column)
+        if table[WKB].null_count:
+            values = [
+                v for v, counts in zip(values, pc.is_valid(table[WKB]).to_pylist(), strict=True) if counts
+            ]
+        count = len(values) - values.count(None)
+        filled += count
+        if (count < len(values) and not blanks) or len(seen.add(values)):
+            return False
+    return filled > 0
+
+
 def _texts(table: pa.Table, column: str) -> list[str | None]:
     """A column as source ids. Where a ``source_id`` says nothing the feature's own id does; an OSM id is
     unique with its type only, which is put before it."""
     if column not in table.column_names:
         return [None] * len(table)
-    column_values = table[column].to_pylist()
     if column in (SOURCE_ID, FID):
-        return list(column_values)
-    values = [text(value) for value in column_values]
+        return list(table[column].to_pylist())
+    values: list[str | None] = vector.texts(source_array(table[column])).to_pylist()
     if column.casefold() == OURS:
         return [value or own for value, own in zip(values, table[SOURCE_ID].to_pylist(), strict=True)]
     if column.casefold() == "osm_id" and "osm_type" in table.column_names:

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from layers import guard, identity, kinds, load_changes, wkb
 from layers import manifest as manifests
-from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties
+from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties, source_array
 from layers.clean import Cleaner, implausible, losses
-from layers.column_plan import ColumnPlan, Fill, geometry_type, plan, source_array
+from layers.column_plan import ColumnPlan, Fill, geometry_type, plan
 from layers.content import kept
 from layers.content import load as content
 from layers.errors import BadFile, BadParameter, Exists, NotFound, shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,8 @@ def _composed(texts: Mapping[str, pa.Array]) -> pa.Array:
     large_first = joined(("city", "street", "number", "unit"), "")
     head, tail = joined(("street", "number", "unit"), " "), joined(("postcode", "city"), " ")
     small_first = pc.if_else(pc.equal(tail, ""), head, pc.binary_join_element_wise(head, tail, ", "))
-    han = pc.match_substring_regex(pc.fill_null(pc.coalesce(texts["street"], texts["city"]), ""), _HAN.pattern)
+    telling = pc.fill_null(pc.coalesce(texts["street"], texts["city"]), "")
+    han = pc.match_substring_regex(telling, _HAN.pattern)
     there = pc.or_(pc.is_valid(texts["street"]), pc.is_valid(texts["number"]))
     return pc.if_else(there, pc.if_else(han, large_first, small_first), pa.scalar(None, pa.string()))
 

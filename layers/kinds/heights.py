@@ -87,7 +87,9 @@ def _sources(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    stated = pa.array(vector.each(table.column(batch, "height_source"), named("height_source").find), pa.string())
+    stated = pa.array(
+        vector.each(table.column(batch, "height_source"), named("height_source").find), pa.string()
+    )
     if stated.null_count and any(lost := table.lost(batch, "height_source")):
         stated = pc.if_else(pa.array(lost), "default", stated)
     made = pc.if_else(pa.array(stacked), "levels", "default")
@@ -105,7 +107,9 @@ def _checked(
     """The values as numbers within their range, NaN for the others, which are noted."""
     import pyarrow as pa
 
-    if isinstance(column, pa.Array) and (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+    if isinstance(column, pa.Array) and (
+        pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    ):
         numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         given = ~np.isnan(numbers)
         numbers = np.where(np.isinf(numbers), np.nan, numbers)
