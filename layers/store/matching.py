@@ -61,6 +61,9 @@ class Script:
     distinct: str  # compares, nulls and all
     raw: str  # after a geometry: its bytes
     key: Callable[[Sequence[str]], str]  # the values of some columns as one text
+    #: SQL of the fids of all features that may have the geometry, or the key in these (layer's, stage's)
+    #: columns, of a staged row; None where it is no dearer to look at every feature.
+    near: Callable[[Sequence[tuple[str, str]] | None], str] | None = None
 
     def one(self, sql: str) -> Any:
         """The first column of the first row."""
@@ -178,6 +181,9 @@ def _sides(script: Script, columns: Sequence[tuple[str, str]], *, by_geometry: b
         chosen = ["s.fid IS NULL", _free(script)]
     else:
         chosen = [" OR ".join(f"{side}.{pair[side == 's']} IS NOT NULL" for pair in columns) for side in "st"]
+    if script.near is not None:
+        # of other features no group has a row, and none of them is asked for
+        chosen[1] = f"({chosen[1]}) AND t.fid IN ({script.near(None if by_geometry else columns)})"
     return (
         f"{of_rows} FROM {script.rows} s WHERE {chosen[0]}"
         f" UNION ALL {of_features} FROM {script.table} t WHERE {chosen[1]}"

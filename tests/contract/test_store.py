@@ -445,3 +445,17 @@ def test_a_layer_that_came_while_one_is_staged_is_renewed(store: Store) -> None:
     assert (done.created, done.updated, done.unchanged, done.deleted) == (1, 0, 2, 2)
     assert fids(store) == [1, 2, 5]
     assert [f["properties"]["source_id"] for f in features(store)] == ["b1", "b2", "b0"]
+
+
+@pytest.mark.parametrize("key", [(), ("name",), ("levels", "name")])
+def test_few_rows_find_their_features_among_many(store: Store, key: tuple[str, ...]) -> None:
+    many = [{**r, "__source_id": None} for r in grid(300)]
+    many[7]["levels"] = many[8]["levels"] = None
+    words = spec(key=key)
+    load(store, words, many, "create")
+    moved = {**many[8], "__wkb": shapely.to_wkb(square(26, 61))}
+    rows = [many[7], {**many[5], "height_m": 3.0}, moved, {**row("new", square(30, 60)), "name": "new"}]
+    done = load(store, words, rows, "append")
+    found = 0 if not key else 1  # what has moved is known by its key alone
+    assert (done.created, done.updated, done.unchanged) == (2 - found, 1 + found, 1)
+    assert one(store, 6)["properties"]["height_m"] == 3.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from layers.store.geopackage import (
     triggers,
 )
 from layers.store.geopackage.catalog import FeatureTable
-from layers.store.geopackage.connection import quoted
+from layers.store.geopackage.connection import literal, quoted
 from layers.store.geopackage.stage import GeoPackageStage
 from layers.store.matching import Script
 from layers.store.staged import PublishPlan
@@ -246,6 +247,10 @@ def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: 
     """Give each staged row its fid and state, and count."""
     script, layer = _script(con, stage.spec.id), stage.spec.id
     _rows(con, stage)
+    features = con.execute("SELECT features FROM twin_counts WHERE layer=?", (layer,)).fetchone()[0]
+    if stage.count * _FEW < features:
+        _boxed(con, stage)
+        script = replace(script, near=lambda columns: _near(layer, columns))
     matching.by_source(script)
     con.execute("CREATE INDEX stage.by_fid ON rows (fid)")
     columns = _columns(stage)
@@ -254,6 +259,31 @@ def _match(con: sqlite3.Connection, stage: GeoPackageStage, mode: str, changed: 
     ]
     vague = matching.match(script, columns, (), keys, high_fid(con, layer))
     return matching.plan(script, mode, changed=changed, vague=vague)
+
+
+def _near(layer: str, columns: Sequence[tuple[str, str]] | None) -> str:
+    """SQL of the fids of features whose box meets one of the stage's, or with the first filled of some
+    columns that a staged row has; see :class:`matching.Script`."""
+    if columns is None:
+        meets = "i.minx <= b.maxx AND i.maxx >= b.minx AND i.miny <= b.maxy AND i.maxy >= b.miny"
+        placed = f"SELECT i.id FROM stage.boxes b CROSS JOIN {quoted(schema.rtree(layer))} i WHERE {meets}"
+        return f"{placed} UNION ALL SELECT fid FROM twin_unplaced WHERE layer = {literal(layer)}"
+    alike = []
+    for at, (column, staged_column) in enumerate(columns):
+        before = "".join(f" AND s.{other} IS NULL" for _, other in columns[:at])
+        join = f"stage.rows s CROSS JOIN main.{quoted(layer)} k ON k.{column} = s.{staged_column}{before}"
+        alike.append(f"SELECT k.fid FROM {join}")
+    return " UNION ALL ".join(alike)
+
+
+def _boxed(con: sqlite3.Connection, stage: GeoPackageStage) -> None:
+    """Put the boxes of the staged rows in a table, unless that was done."""
+    if con.execute("SELECT 1 FROM stage.sqlite_master WHERE name='boxes'").fetchone() is not None:
+        return
+    con.execute("CREATE TABLE stage.boxes (n INTEGER PRIMARY KEY, minx, maxx, miny, maxy)")
+    fids, boxes = stage.boxes()
+    rows = zip((fids - stage.base).tolist(), *boxes.T.tolist(), strict=True)
+    con.executemany("INSERT INTO stage.boxes VALUES (?,?,?,?,?)", rows)
 
 
 def _apply(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan, same: bool) -> int:
@@ -310,16 +340,14 @@ def _delete(con: sqlite3.Connection, layer: str, plan: PublishPlan) -> None:
 
 
 _BOXES = "SELECT s.fid, b.minx, b.maxx, b.miny, b.maxy FROM stage.boxes b JOIN stage.rows s ON s.n = b.n"
+_FEW = 50  # of so many features one staged row: then those near the rows are sooner looked up than all sorted
 _MANY = 8  # one of so many features: from there on a whole R-tree is written sooner than changed
 
 
 def _reindex(con: sqlite3.Connection, stage: GeoPackageStage, plan: PublishPlan) -> None:
     """Bring the R-tree to the staged rows and those that stay."""
     layer = stage.spec.id
-    con.execute("CREATE TABLE stage.boxes (n INTEGER PRIMARY KEY, minx, maxx, miny, maxy)")
-    fids, boxes = stage.boxes()
-    rows = zip((fids - stage.base).tolist(), *boxes.T.tolist(), strict=True)
-    con.executemany("INSERT INTO stage.boxes VALUES (?,?,?,?,?)", rows)
+    _boxed(con, stage)
     index = quoted(schema.rtree(layer))
     features = con.execute("SELECT features FROM twin_counts WHERE layer=?", (layer,)).fetchone()[0]
     if (plan.created + plan.updated + plan.deleted) * _MANY >= features:
