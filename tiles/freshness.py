@@ -40,23 +40,28 @@ class _History:
     newest: int = 0
     seqs: list[int] = field(default_factory=list)
     boxes: list[Bbox] = field(default_factory=list)
+    #: Where the middles of features were that changed: that of a box, or all of it where it tells no more.
+    middles: list[Bbox] = field(default_factory=list)
     nodes: dict[tree.Node, int] = field(default_factory=dict)
-    arrays: tuple[Floats, Floats] | None = None
+    arrays: tuple[Floats, Floats, Floats] | None = None
 
     def whole(self, seq: int) -> None:
         self.floor = self.newest = seq
-        self.seqs, self.boxes, self.nodes, self.arrays = [], [], {}, None
+        self.seqs, self.boxes, self.middles, self.nodes, self.arrays = [], [], [], {}, None
 
-    def add(self, seq: int, box: Bbox, node: tree.Node) -> None:
+    def add(self, seq: int, box: Bbox, node: tree.Node, *, is_region: bool) -> None:
         self.newest = seq
         self.arrays = None
         self.seqs.append(seq)
         self.boxes.append(box)
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        self.middles.append(box if is_region else (x, y, x, y))
         self.nodes[node] = seq
         if len(self.seqs) > REMEMBERED:
             half = REMEMBERED // 2
             self.floor = max(self.floor, self.seqs[half - 1])
             self.seqs, self.boxes = self.seqs[half:], self.boxes[half:]
+            self.middles = self.middles[half:]
             self.nodes = {known: n for known, n in self.nodes.items() if n > self.floor}
 
     def region(self, seq: int, box: Bbox) -> None:
@@ -66,11 +71,12 @@ class _History:
         else:
             self.nodes |= dict.fromkeys(tree.nodes_in(box), seq)
 
-    def touching(self, box: Bbox) -> int:
+    def touching(self, box: Bbox, *, by_middle: bool = False) -> int:
         if self.arrays is None:
-            self.arrays = np.array(self.seqs, float), np.array(self.boxes, float).reshape(-1, 4)
-        seqs, boxes = self.arrays
-        met = seqs[scheme.meets(boxes, box)]
+            boxes, middles = (np.array(each, float).reshape(-1, 4) for each in (self.boxes, self.middles))
+            self.arrays = np.array(self.seqs, float), boxes, middles
+        seqs, boxes, middles = self.arrays
+        met = seqs[scheme.meets(middles if by_middle else boxes, box)]
         return max(self.floor, int(met[-1])) if len(met) else self.floor
 
 
@@ -104,6 +110,9 @@ class Versions(Protocol):
 
     def scene(self, layer: str, z: int, x: int, y: int) -> int:
         """The version of a node of the layer's 3D tree."""
+
+    def blocks(self, layer: str, z: int, x: int, y: int) -> int:
+        """The version of what a cell of the layer's 3D tree holds, of features whose middle is in it."""
 
     def layer(self, layer: str) -> int:
         """The newest log number of a layer."""
@@ -144,6 +153,10 @@ class PastFreshness:
     def scene(self, layer: str, z: int, x: int, y: int) -> int:
         """As :meth:`Versions.scene`."""
         return min(self._present.scene(layer, z, x, y), self._seq)
+
+    def blocks(self, layer: str, z: int, x: int, y: int) -> int:
+        """As :meth:`Versions.blocks`."""
+        return min(self._present.blocks(layer, z, x, y), self._seq)
 
     def layer(self, layer: str) -> int:
         """As :meth:`Versions.layer`."""
@@ -209,6 +222,11 @@ class Freshness:
             history = self._layers.get(layer)
             return 0 if history is None else max(history.floor, history.nodes.get((z, x, y), 0))
 
+    def blocks(self, layer: str, z: int, x: int, y: int) -> int:
+        """As :meth:`Versions.blocks`."""
+        key = (f"{layer}/blocks", z, x, y)
+        return self._memoised(key, layer, lambda: scheme.tile_box(z, x, y), by_middle=True)
+
     def layer(self, layer: str) -> int:
         """The newest log number of a layer."""
         history = self._layers.get(layer)
@@ -216,12 +234,16 @@ class Freshness:
 
     def _one(self, layer: str, z: int, x: int, y: int) -> int:
         key = (layer, z, x, y)
+        return self._memoised(key, layer, lambda: scheme.tile_box(z, x, y, BUFFER), by_middle=False)
+
+    def _memoised(
+        self, key: tuple[str, int, int, int], layer: str, box: Callable[[], Bbox], *, by_middle: bool
+    ) -> int:
         known = self._memo.get(key)
         if known is None:
-            box = scheme.tile_box(z, x, y, BUFFER)
             with self._lock:
                 history = self._layers.get(layer)
-                known = history.touching(box) if history else 0
+                known = history.touching(box(), by_middle=by_middle) if history else 0
                 if len(self._memo) >= _MEMO:
                     self._memo.clear()
                 self._memo[key] = known
@@ -239,7 +261,7 @@ class Freshness:
             if change.fid is None and (row is None or row[0] != i):
                 history.whole(change.seq)
             while row is not None and row[0] == i:
-                history.add(change.seq, tuple(row[1]), tuple(row[2]))
+                history.add(change.seq, tuple(row[1]), tuple(row[2]), is_region=change.fid is None)
                 if change.fid is None:
                     # a region says nothing about the size of what changed in it
                     history.region(change.seq, tuple(row[1]))
@@ -266,6 +288,11 @@ def touched(change: Change) -> Iterator[tuple[int, int, int]]:
                 if tile not in seen:
                     seen.add(tile)
                     yield tile
+
+
+def touched_blocks(change: Change) -> list[tree.Node]:
+    """The nodes whose blocks a change of one feature touches."""
+    return list(dict.fromkeys(node for box in world_boxes_of(change) for node in tree.above(box)))
 
 
 def touched_nodes(change: Change) -> list[tree.Node]:

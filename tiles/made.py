@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 from isal import igzip
+
+#: Whether bodies that are the same but for their place are held once for a client that draws them there
+#: (EXT_mesh_gpu_instancing), which not every client can.
+type Instancing = Literal["none", "gpu"]
+_GZIP_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +32,9 @@ class Tile:
     def plain(self) -> bytes:
         """The body without compression."""
         return bytes(igzip.decompress(self.body)) if self.body else b""  # type: ignore[no-untyped-call]
+
+
+def document(body: bytes, epoch: str) -> Tile:
+    """A document of a store of that epoch, known by what it holds."""
+    etag = f'"{epoch}-{zlib.crc32(body):08x}"'
+    return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)

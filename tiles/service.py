@@ -31,17 +31,18 @@ from tiles import extent, freshness, scheme, storeys
 from tiles.batch import Batch
 from tiles.cache import Cache
 from tiles.column_build import FID
+from tiles.far import FarViews
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
 from tiles.levels import build as levels
-from tiles.made import Tile
+from tiles.made import Instancing, Tile, document
 from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, State, States
 from tiles.scene import build, fit, tree
-from tiles.scene.tileset import tileset
+from tiles.scene.tileset import blocks_uri, tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
@@ -63,9 +64,6 @@ MOST_MARKS = 65_536
 #: How the boxes of a tileset are: as its content is, or with room for edits, for a page that holds it while
 #: nodes change.
 type Bounds = Literal["content", "edits"]
-#: Whether bodies that are the same but for their place are held once for a client that draws them there
-#: (EXT_mesh_gpu_instancing), which not every client can.
-type Instancing = Literal["none", "gpu"]
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
@@ -152,6 +150,7 @@ class Tiles:
         self.freshness: Versions = self._columns.freshness
         self._heights = MeshHeights(store, self.freshness)
         self.relations = Relations(self._columns.layers, self._snapshot, self.freshness, self._even)
+        self.far = FarViews(self._columns, self._scene_etag, caches.tiles, ground, copyright_)
         self.freshness.update()
         self._told_ground = ground.key
 
@@ -232,7 +231,7 @@ class Tiles:
         self.freshness.update()
         layers = [self._layer(layer_id) for layer_id in ids]
         joined = ",".join(ids)
-        document: dict[str, object] = {
+        said: dict[str, object] = {
             "tilejson": "3.0.0",
             "name": joined,
             "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt{self.query}"],
@@ -241,11 +240,11 @@ class Tiles:
             "vector_layers": [_vector_layer(layer) for layer in layers],
         }
         if attribution:
-            document["attribution"] = attribution
+            said["attribution"] = attribution
         boxes = [(layer.extent, partial(self._spans, layer.id)) for layer in layers if layer.extent]
         if boxes:
-            document["bounds"] = extent.around(boxes)
-        return self._document(orjson.dumps(document))
+            said["bounds"] = extent.around(boxes)
+        return self._document(orjson.dumps(said))
 
     def crossing(self, layer_id: str, box: Bbox) -> Bbox:
         """A layer's box (degrees), west > east where it lies across the antimeridian. Raises NotFound."""
@@ -256,8 +255,7 @@ class Tiles:
         return self._snapshot(layer_id).spans
 
     def _document(self, body: bytes) -> Tile:
-        etag = f'"{self._store.epoch}-{zlib.crc32(body):08x}"'
-        return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
+        return document(body, self._store.epoch)
 
     # -- 3D tiles ----------------------------------------------------------------------------
 
@@ -295,8 +293,12 @@ class Tiles:
         high = self.relations.raised(layer_id, snapshot.boxes, high)
         below, above = self._elsewhere(layer_id, snapshot.boxes)
         low, high = low - below, high + above
+        if self.far.drawn(layer_id):
+            low = np.minimum(low, 0.0)  # blocks stand on the ground
         return self._document(
-            fit.tileset(snapshot.boxes, low, high, self._ground, self._copyright, self.query)
+            fit.tileset(
+                snapshot.boxes, low, high, self._ground, self._copyright, self.query, self.far.drawn(layer_id)
+            )
         )
 
     def _elsewhere(self, layer_id: str, boxes: Floats) -> tuple[Floats, Floats]:
@@ -322,8 +324,9 @@ class Tiles:
             # pages hold this tree: keep it while everything fits into it
             scene = replace(known, state=state)
         else:
-            document = self._document(tileset(fresh, self._copyright, self.query))
-            scene = _Scene(fresh, document, state, 0 if known is None else self.freshness.seq)
+            far = self.far.drawn(layer_id)
+            made = self._document(tileset(fresh, self._copyright, self.query, far))
+            scene = _Scene(fresh, made, state, 0 if known is None else self.freshness.seq)
         self._scenes[layer_id] = scene
         return scene
 
@@ -560,6 +563,15 @@ class Tiles:
         if self.has_scene(self._layer(layer_id)):
             nodes = dict.fromkeys(node for change in changes for node in freshness.touched_nodes(change))
             touched += [self._node_entry(layer_id, node) for node in nodes]
+        if self.far.drawn(layer_id):
+            above = dict.fromkeys(node for change in changes for node in freshness.touched_blocks(change))
+            touched += [
+                {
+                    "url": f"3dtiles/{layer_id}/{blocks_uri(node)}",
+                    "version": self.far.etag(layer_id, *node).strip('"'),
+                }
+                for node in above
+            ]
         return touched
 
 

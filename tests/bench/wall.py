@@ -54,7 +54,7 @@ def _nodes(scenes: object) -> Iterator[tuple[str, int, int, int]]:
         while waiting:
             node = waiting.pop()
             waiting += node.get("children", [])
-            if "content" in node:
+            if "content" in node and not node["content"]["uri"].startswith("blocks/"):
                 z, x, y = node["content"]["uri"].removesuffix(".glb").split("/")[-3:]
                 yield layer, int(z), int(x), int(y)
 

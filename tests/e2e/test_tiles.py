@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import mapbox_vector_tile
@@ -292,6 +293,39 @@ def test_the_whole_scene_is_valid_and_complete(server: Server, layer: str) -> No
     assert len(seen - whole) == REMAINDERS.get(layer, 0)
 
 
+def test_blocks_stand_for_every_building_once_and_fit_their_boxes(server: Server) -> None:
+    document = server.http.get("/3dtiles/buildings/tileset.json").json()
+    to_geodetic = Transformer.from_crs(4978, 4979, always_xy=True)
+    counted: dict[int, int] = {}
+    for uri, node in gltf.check_blocks(document).items():
+        answers = [
+            server.http.get(f"/3dtiles/buildings/{uri}", params={"instancing": form})
+            for form in ("none", "gpu")
+        ]
+        plain, placed = (gltf.read(answer.content) for answer in answers)
+        assert answers[0].headers["etag"] != answers[1].headers["etag"]
+        assert np.allclose(plain.positions, placed.positions, atol=1e-3)
+        assert plain.table == placed.table
+        west, south, east, north, low, high = node["boundingVolume"]["region"]
+        lon, lat, height = to_geodetic.transform(*plain.positions.T)
+        assert (np.radians(lon) > west).all()
+        assert (np.radians(lon) < east).all()
+        assert (np.radians(lat) > south).all()
+        assert (np.radians(lat) < north).all()
+        assert (height > low).all()
+        assert (height < high).all()
+        z = int(uri.split("/")[1])
+        counted[z] = counted.get(z, 0) + sum(plain.table["count"])
+        counts, members = plain.table["count"], plain.table["members"]
+        for count, highest, link in list(zip(counts, plain.table["highest"], members, strict=True))[:3]:
+            listed = server.http.get(urljoin(f"/3dtiles/buildings/{uri}", link)).json()
+            assert listed["numberMatched"] == listed["numberReturned"] == len(listed["features"]) == count
+            assert max(one["height"] for one in listed["features"]) == pytest.approx(highest, abs=0.06)
+    items = _items(server, "buildings")
+    assert {count for z, count in counted.items() if z <= 13} == {len(items)}
+    assert counted[15] <= counted[14] <= counted[13]
+
+
 def test_a_building_with_parts_is_not_drawn_twice(server: Server) -> None:
     """What is left of it lies within its footprint and is smaller than the whole prism."""
     by_id = {item["id"]: item for item in _items(server, "buildings")}
@@ -362,7 +396,8 @@ def test_bodies_stand_on_their_footprints(server: Server) -> None:
 def versions(server: Server) -> dict[str, str]:
     """The ETag of every tile and node of the buildings, as the client holds it."""
     urls = [url_of("buildings", *tile) for z in range(17) for tile in city_tiles(server, "buildings", z)]
-    nodes = gltf.check_tileset(server.http.get("/3dtiles/buildings/tileset.json?bounds=edits").json())
+    document = server.http.get("/3dtiles/buildings/tileset.json?bounds=edits").json()
+    nodes = gltf.check_tileset(document) | gltf.check_blocks(document)
     urls += [f"/3dtiles/buildings/{uri}" for uri in nodes]
     return {url: server.http.get(url).headers["etag"] for url in urls}
 
@@ -407,9 +442,13 @@ def test_an_edit_renews_only_what_it_touches(helsinki: Path, serve: Callable[...
     changed = renewed(server, held)
     assert any(url.startswith("/3dtiles/") for url in changed)
     assert len([url for url in changed if "/tiles/buildings/16/" in url]) in (1, 2, 3, 4)
-    # one or two tiles a zoom, one or two nodes, out of all
-    assert len(changed) <= 17 * 2 + 8
-    glb = next(url for url in changed if url.startswith("/3dtiles/"))
+    # one or two tiles a zoom, one or two nodes, and the blocks above them, out of all
+    far = {url for url in changed if "/blocks/" in url}
+    assert len(changed - far) <= 17 * 2 + 8
+    zooms = [url.split("/")[4] for url in far]
+    assert {"13", "14", "15"} <= set(zooms)
+    assert all(zooms.count(z) <= 2 for z in zooms)
+    glb = next(url for url in changed - far if url.startswith("/3dtiles/"))
     table = gltf.read(server.http.get(glb).content).table
     assert item["id"] in table["fid"]
     # after a restart the same versions are served: no false 304, and no needless 200
@@ -431,7 +470,7 @@ def test_an_edit_by_gdal_is_served(helsinki: Path, serve: Callable[..., Server],
         server = serve(helsinki)
     changed = until(lambda: renewed(server, held), 5, "the edit")
     assert isinstance(changed, set)
-    (glb,) = [url for url in changed if url.startswith("/3dtiles/")]
+    (glb,) = [url for url in changed if url.startswith("/3dtiles/") and "/blocks/" not in url]
     table = gltf.read(server.http.get(glb).content).table
     assert table["height_m"][table["fid"].index(item["id"])] == 99
     tile = next(url for url in changed if "/tiles/buildings/16/" in url)

@@ -206,7 +206,7 @@ def _picks(tiles: Tiles, name: str) -> dict[int, Pick]:
 
 
 def _contents(node: Mapping[str, Any]) -> Iterator[str]:
-    if "content" in node:
+    if "content" in node and not node["content"]["uri"].startswith("blocks/"):
         yield node["content"]["uri"]
     for child in node.get("children", ()):
         yield from _contents(child)

@@ -31,7 +31,7 @@ def extrude(batch: Batch, base: Floats, top: Floats) -> Body:
     of = np.repeat(np.arange(len(rows)), np.diff(shapes.coords[shapes.parts]))
     low = geocentric.ecef(lon, lat, base[rows][of])
     high = geocentric.ecef(lon, lat, top[rows][of])
-    frame = _frames(lon, lat)
+    frame = frames(lon, lat)
     caps = triangulate(shapes)
     upward = frame[:, 2]
     prisms = body.join(
@@ -44,7 +44,7 @@ def extrude(batch: Batch, base: Floats, top: Floats) -> Body:
     return body.grouped(prisms)
 
 
-def _frames(lon: Floats, lat: Floats) -> Floats:
+def frames(lon: Floats, lat: Floats) -> Floats:
     """East, north and up (n, 3, 3) near places."""
     lon, lat = (np.round(each / UPRIGHT) * UPRIGHT for each in (lon, lat))
     upward, turned = geocentric.up(lon, lat), np.radians(lon)

@@ -24,15 +24,20 @@ from tiles.mesh.extrude import extrude
 from tiles.mesh.instances import Instances
 from tiles.mesh.surface import surface
 from tiles.mesh.tube import tube
-from tiles.scene import metadata
+from tiles.scene import blocks, metadata
+from tiles.scene.blocks import Cells
+from tiles.scene.boxes import boxes
 from tiles.scene.glb import glb
 from tiles.scene.look import Image, image
-from tiles.scene.tree import Node
+from tiles.scene.tree import SPLIT, Node
 from tiles.scheme import Floats
 
 type Meshes = Callable[[Sequence[int]], Mapping[int, Mesh]]
 #: The media types of those of some textures (SHA-256) that the layer has.
 type Textures = Callable[[Collection[str]], Mapping[str, str]]
+
+#: A field and values of it.
+type Style = tuple[str, Sequence[str]]
 
 #: Thickness (m) of a footprint whose height is not known: flat, but it can be picked.
 SLAB = 0.1
@@ -122,6 +127,29 @@ def node(
         images=images,
         repeated=repeated,
     )
+
+
+def far(
+    held: Cells,
+    at: Node,
+    style: Style | None,
+    ground: Ground,
+    copyright_: str = "",
+    instanced: bool = False,
+) -> bytes:
+    """The GLB of the blocks of a node; ``style`` is the field that they are drawn by, with the values that
+    its votes are of. ``instanced``: one box, at each place with its size."""
+    if not len(held):
+        tiny, table = _tiny(at, ground), metadata.single(NO_FEATURE)
+        return glb(tiny, table, 1, _centre(at, ground), copyright_=copyright_)
+    held = blocks.drawn(held)
+    of = at[0] + SPLIT
+    members = [f"../../../members/{of}/{x}/{y}.json?above={above}" for x, y, above in held.places.tolist()]
+    drawn = None if style is None else (style[0], [style[1][i] for i in held.votes.argmax(axis=1).tolist()])
+    table = metadata.blocks(held.sums[:, 0], held.heights, held.highest, members, drawn)
+    west, south, east, north = scheme.tile_bounds(*at)
+    placed = blocks.boxes(held, ground, (west + east) / 2, (south + north) / 2)
+    return boxes(placed, table, copyright_, instanced)
 
 
 def shape(

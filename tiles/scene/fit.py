@@ -10,32 +10,27 @@ from numpy.typing import NDArray
 
 from tiles import scheme
 from tiles.ground import Ground
-from tiles.scene.tileset import Json, Region, document, tile
+from tiles.scene.tileset import Region, document
 from tiles.scene.tree import SLACK, Node, nodes
-from tiles.scheme import CIRCUMFERENCE, SCENE_ZOOMS, Floats
+from tiles.scheme import CIRCUMFERENCE, Floats
 
 #: Metres of a box above and below what it holds: positions are rounded to 32 bits.
 PAD = 0.5
 
 
 def tileset(
-    boxes: Floats, low: Floats, high: Floats, ground: Ground, copyright_: str = "", query: str = ""
+    boxes: Floats,
+    low: Floats,
+    high: Floats,
+    ground: Ground,
+    copyright_: str = "",
+    query: str = "",
+    far: bool = False,
 ) -> bytes:
     """The document of features with world boxes (n, 4) between heights (n,) in metres above ground;
-    ``query`` stands behind the addresses of the nodes."""
+    ``query`` stands behind the addresses of the nodes; ``far``: blocks stand for what is far away."""
     regions = _regions(boxes, low, high, ground) if len(boxes) else {}
-    children: dict[Node, list[Node]] = {}
-    for z in reversed(SCENE_ZOOMS[1:]):
-        for node in sorted({one for one in (*regions, *children) if one[0] == z}):
-            children.setdefault((z - 1, node[1] >> 1, node[2] >> 1), []).append(node)
-    first = sorted({one for one in (*regions, *children) if one[0] == SCENE_ZOOMS[0]})
-    made = [_node(node, regions, children) for node in first]
-    return document(made, copyright_, query)
-
-
-def _node(node: Node, regions: dict[Node, Region], children: dict[Node, list[Node]]) -> Json:
-    below = [_node(child, regions, children) for child in children.get(node, [])]
-    return tile(node, regions.get(node), below)
+    return document(regions, copyright_, query, far)
 
 
 def _regions(boxes: Floats, low: Floats, high: Floats, ground: Ground) -> dict[Node, Region]:

@@ -26,11 +26,11 @@ ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 FINEST = 1024
 #: The names of the property tables.
 FEATURES, PARTS = "feature", "surface"
-_AT_PLACES = "EXT_mesh_gpu_instancing"
+AT_PLACES = "EXT_mesh_gpu_instancing"
 
 
-class _Buffer:
-    """The binary chunk and the views into it; every view starts at a multiple of eight bytes."""
+class Buffer:
+    """The binary chunk of a file and the views into it; every view starts at a multiple of eight bytes."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -77,7 +77,8 @@ def glb(
     of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``.
     Bodies that are ``repeated`` are meshes of their own, each with its places and the feature of each
     (EXT_mesh_gpu_instancing, EXT_instance_features); who cannot read these cannot read the file."""
-    buffer, looks = _Buffer(), Looks(images or {})
+    buffer, looks = Buffer(), Looks(images or {})
+    steps = None if colours or body.skin is not None else FINEST
     tables = {FEATURES: (table, count)}
     ids: list[dict[str, Any]] = [{"featureCount": count, "attribute": 0, "propertyTable": 0}]
     named = () if body.skin is None else body.skin.part_table[1:]
@@ -89,7 +90,7 @@ def glb(
     meshes: list[dict[str, Any]] = []
     nodes: list[dict[str, Any]] = []
     if len(body.triangles):
-        meshes.append({"primitives": _primitives(buffer, body, centre, looks, colours, ids)})
+        meshes.append({"primitives": _primitives(buffer, body, centre, looks, colours, ids, steps)})
         nodes.append({})
     for one in repeated:
         meshes.append({"primitives": _primitives(buffer, one.body, one.origin, looks, colours)})
@@ -98,7 +99,7 @@ def glb(
     document = {
         "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
         **_used(meshes, repeated),
-        "extensions": {"EXT_structural_metadata": _metadata(buffer, tables)},
+        "extensions": {"EXT_structural_metadata": metadata(buffer, tables)},
         "scene": 0,
         "scenes": [{"nodes": list(range(len(nodes)))}],
         "nodes": [{"mesh": i, "translation": where, **node} for i, node in enumerate(nodes)],
@@ -108,7 +109,7 @@ def glb(
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": buffer.size}],
     }
-    return _container(orjson.dumps(document), b"".join(buffer.parts))
+    return container(orjson.dumps(document), b"".join(buffer.parts))
 
 
 def _used(meshes: Sequence[object], repeated: Sequence[Instances]) -> dict[str, list[str]]:
@@ -116,22 +117,24 @@ def _used(meshes: Sequence[object], repeated: Sequence[Instances]) -> dict[str, 
     once = ["EXT_mesh_features"] if len(meshes) > len(repeated) else []
     if not repeated:
         return {"extensionsUsed": [*once, "EXT_structural_metadata"]}
-    used = [*once, "EXT_structural_metadata", _AT_PLACES, "EXT_instance_features"]
-    return {"extensionsUsed": used, "extensionsRequired": [_AT_PLACES]}
+    used = [*once, "EXT_structural_metadata", AT_PLACES, "EXT_instance_features"]
+    return {"extensionsUsed": used, "extensionsRequired": [AT_PLACES]}
 
 
 def _primitives(
-    buffer: _Buffer,
+    buffer: Buffer,
     body: Body,
     centre: Floats,
     looks: Looks,
     colours: bool,
     ids: Sequence[dict[str, Any]] = (),
+    steps: float | None = None,
 ) -> list[dict[str, Any]]:
-    """The primitives of a mesh, one a material; ``ids`` are the sets of feature ids of its vertices."""
+    """The primitives of a mesh, one a material; ``ids`` are the sets of feature ids of its vertices; its
+    positions are in ``steps`` of a metre, as they are for None."""
     made = []
     for material, piece in pieces(body, looks.known):
-        primitive = _primitive(buffer, piece, centre, material, looks, colours)
+        primitive = _primitive(buffer, piece, centre, material, looks, colours, steps)
         if ids:
             primitive["attributes"] |= _ids(buffer, piece)
             primitive["extensions"] = {"EXT_mesh_features": {"featureIds": ids}}
@@ -144,7 +147,7 @@ def asset(version: str, copyright_: str) -> dict[str, Any]:
     return {"version": version} | ({"copyright": copyright_} if copyright_ else {})
 
 
-def _places(buffer: _Buffer, one: Instances, centre: Floats, ids: dict[str, Any]) -> dict[str, Any]:
+def _places(buffer: Buffer, one: Instances, centre: Floats, ids: dict[str, Any]) -> dict[str, Any]:
     """The extensions of a node: where its mesh is drawn, and of which feature each time."""
     n = len(one.rows)
     shifts = geocentric.y_up(one.places - centre).astype("<f4")
@@ -161,32 +164,38 @@ def _places(buffer: _Buffer, one: Instances, centre: Floats, ids: dict[str, Any]
             max=shifts.max(axis=0).astype(float).tolist(),
         ),
         "ROTATION": buffer.accessor(buffer.view(turns.tobytes()), FLOAT, n, "VEC4"),
-        "_FEATURE_ID_0": _feature_ids(buffer, one.rows),
+        "_FEATURE_ID_0": feature_ids(buffer, one.rows),
     }
     return {
-        _AT_PLACES: {"attributes": attributes},
+        AT_PLACES: {"attributes": attributes},
         "EXT_instance_features": {"featureIds": [ids]},
     }
 
 
-def _ids(buffer: _Buffer, body: Body) -> dict[str, int]:
+def _ids(buffer: Buffer, body: Body) -> dict[str, int]:
     """The feature ids of vertices, and those of their parts where they have some."""
-    attributes = {"_FEATURE_ID_0": _feature_ids(buffer, body.rows)}
+    attributes = {"_FEATURE_ID_0": feature_ids(buffer, body.rows)}
     skin = body.skin
     if skin is not None and len(skin.part_table) > 1:
         # the first row of the skin's table is none, and the last id of the file is
         last = len(skin.part_table) - 1
-        attributes["_FEATURE_ID_1"] = _feature_ids(buffer, np.where(skin.parts > 0, skin.parts - 1, last))
+        attributes["_FEATURE_ID_1"] = feature_ids(buffer, np.where(skin.parts > 0, skin.parts - 1, last))
     return attributes
 
 
 def _primitive(
-    buffer: _Buffer, body: Body, centre: Floats, material: Material, looks: Looks, colours: bool
+    buffer: Buffer,
+    body: Body,
+    centre: Floats,
+    material: Material,
+    looks: Looks,
+    colours: bool,
+    steps: float | None,
 ) -> dict[str, Any]:
     n = len(body.positions)
     places = geocentric.y_up(body.positions - centre)
-    # zeros at the end of numbers cost nothing once they are packed; a model keeps what it has
-    positions = (places if body.skin or colours else np.round(places * FINEST) / FINEST).astype("<f4")
+    # zeros at the end of numbers cost nothing once they are packed
+    positions = (places if steps is None else np.round(places * steps) / steps).astype("<f4")
     normals = geocentric.y_up(body.normals).astype("<f4")
     attributes = {
         "POSITION": buffer.accessor(
@@ -219,7 +228,7 @@ def _primitive(
     return {"attributes": attributes, "indices": indices, "material": looks.of(material), "mode": 4}
 
 
-def _feature_ids(buffer: _Buffer, rows: NDArray[np.int64]) -> int:
+def feature_ids(buffer: Buffer, rows: NDArray[np.int64]) -> int:
     """Rows as 16-bit numbers four bytes apart (vertex data is 4-byte aligned), as floats beyond 65 535."""
     if not len(rows) or rows.max() < 65_536:
         padded = np.zeros((len(rows), 2), "<u2")
@@ -230,8 +239,8 @@ def _feature_ids(buffer: _Buffer, rows: NDArray[np.int64]) -> int:
     return buffer.accessor(view, FLOAT, len(rows), "SCALAR")
 
 
-def _metadata(
-    buffer: _Buffer, tables: Mapping[str, tuple[Mapping[str, PropertyColumn], int]]
+def metadata(
+    buffer: Buffer, tables: Mapping[str, tuple[Mapping[str, PropertyColumn], int]]
 ) -> dict[str, Any]:
     """The extension's object of tables by the name of their class, each with its number of rows."""
     classes: dict[str, Any] = {}
@@ -254,7 +263,7 @@ def _metadata(
     return {"schema": schema_, "propertyTables": written}
 
 
-def _container(document: bytes, binary: bytes) -> bytes:
+def container(document: bytes, binary: bytes) -> bytes:
     """Header and chunks (glTF 2.0, 4.4); the JSON is padded so that the binary data starts at 8 n."""
     document += b" " * ((4 - len(document)) % 8)
     total = 12 + 8 + len(document) + 8 + len(binary)

@@ -116,6 +116,33 @@ def _enum(prop: DictionaryColumn, key: str, field: Field) -> PropertyColumn | No
     return PropertyColumn(schema, rows.tobytes(), enum=enum)
 
 
+def blocks(
+    count: Floats,
+    height: Floats,
+    highest: Floats,
+    members: Sequence[str],
+    style: tuple[str, list[str]] | None,
+) -> dict[str, PropertyColumn]:
+    """The table of blocks: how many features each stands for, their mean and greatest height (m), where they
+    are listed, and the value of the field that the style draws by which most of their area has."""
+    all_known = np.ones(len(count), bool)
+    columns = {
+        "count": (_integers(count.astype(np.int64), all_known), "Features in the block"),
+        "height": (_floats(np.round(height, 1), all_known), "Mean height, by area (m)"),
+        "highest": (_floats(np.round(highest, 1), all_known), "Greatest height (m)"),
+        "members": (_words([each.encode() for each in members]), "Where the features are listed"),
+    }
+    made = {
+        key: replace(column, schema={**column.schema, "description": description})
+        for key, (column, description) in columns.items()
+    }
+    if style is not None and any(style[1]):
+        name, values = style
+        column = _words([each.encode() for each in values])
+        made[_key(name, made)] = replace(column, schema={"name": name, **column.schema})
+    return made
+
+
 def single(fid: int) -> dict[str, PropertyColumn]:
     """A table of one row with nothing but a feature id."""
     return {"fid": _integers(np.array([fid]), np.array([True]))}

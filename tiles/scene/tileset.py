@@ -1,16 +1,16 @@
-"""``tileset.json`` of 3D Tiles 1.1 (OGC 22-025r4): one explicit tree, additive refinement."""
+"""``tileset.json`` of 3D Tiles 1.1 (OGC 22-025r4): one explicit tree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import orjson
 
 from tiles import extent
 from tiles.scene.glb import asset
-from tiles.scene.tree import ERRORS, ROOT_ERROR, Node, Tree
-from tiles.scheme import Floats
+from tiles.scene.tree import ERRORS, ROOT_ERROR, Node, Tree, far_error, first_far
+from tiles.scheme import SCENE_ZOOMS, Floats
 
 #: The region of a layer without bodies.
 _NOTHING = [0.0, 0.0, 1e-6, 1e-6, 0.0, 1.0]
@@ -20,42 +20,79 @@ type Region = list[float]
 type Json = dict[str, object]
 
 
-def tileset(tree: Tree | None, copyright_: str = "", query: str = "") -> bytes:
+def tileset(tree: Tree | None, copyright_: str = "", query: str = "", far: bool = False) -> bytes:
     """The document; a layer without features has a root without content. ``query`` stands behind the
-    addresses of the nodes."""
-    return document([_node(tree, node) for node in tree.roots()] if tree else [], copyright_, query)
+    addresses of the nodes; ``far``: blocks stand for what is far away."""
+    regions = {node: tree.region(node) for node in tree.every()} if tree else {}
+    return document(regions, copyright_, query, far)
 
 
-def document(roots: Sequence[Json], copyright_: str, query: str = "") -> bytes:
-    """The document of what :func:`tile` has made."""
+def document(
+    regions: Mapping[Node, Region], copyright_: str = "", query: str = "", far: bool = False
+) -> bytes:
+    """The document of nodes with content in regions."""
+    roots = _behind_blocks(regions) if far else _additive(regions)
     if query:
         _ask(roots, query)
+    error = max([ROOT_ERROR, *(2 * float(one["geometricError"]) for one in roots)])  # type: ignore[arg-type]
     root: Json = {
         "boundingVolume": {"region": _around(map(_region, roots)) if roots else _NOTHING},
-        "geometricError": ROOT_ERROR,
+        "geometricError": error,
         "refine": "ADD",
     }
     if roots:
         root["children"] = roots
-    return orjson.dumps({"asset": asset("1.1", copyright_), "geometricError": ROOT_ERROR, "root": root})
+    return orjson.dumps({"asset": asset("1.1", copyright_), "geometricError": error, "root": root})
 
 
-def tile(node: Node, own: Region | None, children: Sequence[Json]) -> Json:
+def _additive(regions: Mapping[Node, Region]) -> list[Json]:
+    """Each node with its own content, and below it the nodes of the next zoom."""
+    below: dict[Node, list[Json]] = {}
+    for z in reversed(SCENE_ZOOMS):
+        for node in sorted({one for one in (*regions, *below) if one[0] == z}):
+            made = _tile(node, ERRORS[z], regions.get(node), below.pop(node, []))
+            below.setdefault(_parent(node), []).append(made)
+    return [made for _, several in sorted(below.items()) for made in several]
+
+
+def _behind_blocks(regions: Mapping[Node, Region]) -> list[Json]:
+    """Nodes without children, each beside the blocks of what is smaller in its cell, below the blocks that
+    stand for both."""
+    below: dict[Node, list[Json]] = {}
+    first = first_far({(x >> (z - SCENE_ZOOMS[0]), y >> (z - SCENE_ZOOMS[0])) for z, x, y in regions})
+    for z in range(SCENE_ZOOMS[-1], first - 1, -1):
+        for node in sorted({one for one in (*regions, *below) if one[0] == z}):
+            beside = below.setdefault(_parent(node), [])
+            if node in below:
+                made = _tile(node, far_error(node), None, below.pop(node))
+                beside.append(made | {"refine": "REPLACE", "content": {"uri": blocks_uri(node)}})
+            if node in regions:
+                beside.append(_tile(node, 0.0, regions[node], []))
+    return [made for _, several in sorted(below.items()) for made in several]
+
+
+def _parent(node: Node) -> Node:
+    z, x, y = node
+    return z - 1, x >> 1, y >> 1
+
+
+def blocks_uri(node: Node) -> str:
+    """Where the blocks of a node lie, as the document names it."""
+    return "blocks/{}/{}/{}.glb".format(*node)
+
+
+def _tile(node: Node, error: float, own: Region | None, children: Sequence[Json]) -> Json:
     """A node with content where it has a region of its own."""
     z, x, y = node
     made: Json = {
         "boundingVolume": {"region": _around([*([own] if own else []), *map(_region, children)])},
-        "geometricError": ERRORS[z],
+        "geometricError": error,
     }
     if own:
         made["content"] = {"uri": f"{z}/{x}/{y}.glb"}
     if children:
         made["children"] = children
     return made
-
-
-def _node(tree: Tree, node: Node) -> Json:
-    return tile(node, tree.region(node), [_node(tree, child) for child in tree.children(node)])
 
 
 def _ask(nodes: Sequence[Json], query: str) -> None:

@@ -1,13 +1,16 @@
 """The tree of a layer's 3D tiles: fixed cells of WebMercatorQuad, filled by size class.
 
 A feature's node follows from its own box alone, so an edit never moves another feature, and the
-nodes an edit touches follow from its old and new box. Content is additive: what a node shows, its
-children do not, and its geometric error is the size of what its children still hold back.
+nodes an edit touches follow from its old and new box. What a node shows, no other does.
+
+Of a layer with far views, blocks (:mod:`tiles.scene.blocks`) stand for what a cell holds until it is shown:
+those of a cell are replaced by the nodes of the next zoom and the blocks of what these still hold back. Of
+other layers content is additive, and the geometric error of a node is the size of what its children hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +28,12 @@ BOUNDS = (200.0, 60.0)
 #: Geometric error (m) of the nodes of each zoom: the bound of what is not yet shown.
 ERRORS = {14: 200.0, 15: 60.0, 16: 0.0}
 ROOT_ERROR = 2000.0
+#: The deepest zoom at which blocks stand for features, and zooms between a node and the cells of its blocks.
+FAR_ZOOM, SPLIT = SCENE_ZOOMS[-1] - 1, 5
+#: Cells at most with which the far views of a layer begin.
+FIRST = 4
+#: Least geometric errors (m) of blocks, by zoom: what is merged in them is as large.
+_LEAST = {15: 60.0, 14: 120.0}
 #: Headroom (m) of the boxes over what a body may reach beyond its footprint (eaves, tube radius).
 SLACK = 20.0
 #: Headroom (m) below and above the ground, so that an edit stays inside boxes a page has loaded.
@@ -60,6 +69,30 @@ def node_of(box: Bbox) -> Node:
     """The node of one world box."""
     z, x, y = nodes(np.array([box], float))[0].tolist()
     return z, x, y
+
+
+def far_error(node: Node) -> float:
+    """How far (m) blocks may be from what they stand for: two sides of a cell, where it is largest."""
+    z, x, y = node
+    _, south, _, north = scheme.tile_bounds(z, x, y)
+    nearest = 0.0 if south < 0 < north else min(abs(south), abs(north))
+    side = CIRCUMFERENCE / (1 << (z + SPLIT)) * float(np.cos(np.radians(nearest)))
+    return max(2 * side, _LEAST.get(z, BOUNDS[0]))
+
+
+def above(box: Bbox) -> Iterator[Node]:
+    """The nodes whose blocks a feature with this world box is in, deepest first."""
+    z, x, y = node_of(box)
+    for up in range(1, z + 1):
+        yield z - up, x >> up, y >> up
+
+
+def first_far(cells: Collection[tuple[int, int]]) -> int:
+    """The zoom with which far views begin, of cells (x, y) of the first zoom of nodes."""
+    z, held = SCENE_ZOOMS[0] - 1, {(x >> 1, y >> 1) for x, y in cells}
+    while z > 0 and len(held) > FIRST:
+        z, held = z - 1, {(x >> 1, y >> 1) for x, y in held}
+    return z
 
 
 def nodes_in(box: Bbox) -> Iterator[Node]:
@@ -119,6 +152,14 @@ class Tree:
         for child in ((z + 1, 2 * x + i, 2 * y + j) for j in (0, 1) for i in (0, 1)):
             if self.holds(child):
                 yield child
+
+    def every(self) -> Iterator[Node]:
+        """All declared nodes."""
+        waiting = list(self.roots())
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += self.children(node)
 
     def region(self, node: Node) -> list[float]:
         """Bounding region: west, south, east, north (radians), low, high (ellipsoidal m), with headroom."""

@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
+import orjson
+
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.model import has_features
 from layers.textures import EXTENSIONS, extension
+from tiles.made import Instancing, document
+from tiles.scene.tree import FAR_ZOOM, SPLIT
 from tiles.scheme import MAX_ZOOM
-from tiles.service import Bounds, Instancing
+from tiles.service import Bounds
 from twin.access.rights import EVERYBODY
 from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
 INSTANCING: tuple[Instancing, ...] = get_args(Instancing.__value__)
+#: Features that the list of a block's members names.
+MOST_MEMBERS = 10_000
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
 _FILES = "/3dtiles/{layer}/sets/{number}"
@@ -51,6 +57,15 @@ def make(site: Site) -> Sequence[Room]:
     routes = (
         Route("/3dtiles/{layer}/tileset.json", {"GET": scene.tileset}, _describe_tileset, past="fresh"),
         Route("/3dtiles/{layer}/{z}/{x}/{y}.glb", {"GET": scene.node}, _describe_node, past="fresh"),
+        Route(
+            "/3dtiles/{layer}/blocks/{z}/{x}/{y}.glb", {"GET": scene.blocks}, _describe_blocks, past="fresh"
+        ),
+        Route(
+            "/3dtiles/{layer}/members/{z}/{x}/{y}.json",
+            {"GET": scene.members},
+            _describe_members,
+            past="fresh",
+        ),
         *images,
         Route(_FILES + "/{path...}", {"GET": scene.registered.file}, describe_all=_describe_files),
         Route("/3dtiles/{layer}/areas.json", {"GET": scene.registered.areas}, _describe_areas),
@@ -99,6 +114,51 @@ class _Scene:
         if made is None:
             made = await self._city.aside(tiles.glb, *at)
         await deliver(scope, send, made, GLB)
+
+    async def blocks(
+        self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
+    ) -> None:
+        _, instancing = _wanted(scope)
+        at = layer, whole(z), whole(x), whole(y), instancing
+        view = past.view(self._city, scope)
+        tiles = view.tiles
+        if tiles is None:
+            tiles = await self._city.aside(view.make_tiles)
+        etag = await version(self._city, view.present.local, tiles, tiles.far.etag, *at)
+        if await answers.fresh(scope, send, etag):
+            return
+        made = tiles.far.held(*at[:4], etag)
+        if made is None:
+            made = await self._city.aside(tiles.far.tile, *at)
+        await deliver(scope, send, made, GLB)
+
+    async def members(
+        self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
+    ) -> None:
+        given = respond.query_map(scope, OF_FEATURES | {"bounds", "instancing", "above"})
+        tiles = await tiles_of(self._city, scope)
+        above = given.get("above")
+        if above not in (None, "0", "1"):
+            raise BadParameter("above", above, "0 or 1")
+        at = layer, whole(z), whole(x), whole(y), None if above is None else above == "1"
+        found = await self._city.aside(tiles.far.members, *at)
+        items = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer}/items"
+        first = list(zip(found.fids.tolist(), found.heights.tolist(), strict=True))[:MOST_MEMBERS]
+        listed = {
+            "layer": layer,
+            "numberMatched": len(found.fids),
+            "numberReturned": len(first),
+            "height": found.height,
+            "features": [
+                {
+                    "id": fid,
+                    "height": height,
+                    "links": [{"rel": "item", "href": f"{items}/{fid}{tiles.query}", "type": GEOJSON}],
+                }
+                for fid, height in first
+            ],
+        }
+        await deliver(scope, send, document(orjson.dumps(listed), tiles.freshness.epoch), JSON)
 
     async def texture(
         self, media_type: str, scope: Scope, receive: Receive, send: Send, layer: str, sha: str
@@ -204,6 +264,22 @@ def _describe_node(context: Context) -> dict[str, Any]:
     summary = context.say("The bodies of one tile as binary glTF 2.0", "一个瓦片的实体（glTF 2.0）")
     parameters = [_bodies(context), *tile_place(MAX_ZOOM), *_forms(), version_parameter()]
     operation = get("3dtiles.node", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
+    return {"get": operation}
+
+
+def _describe_blocks(context: Context) -> dict[str, Any]:
+    summary = context.say("Blocks that stand for the bodies of a tile far away", "代表远处瓦片实体的体块")
+    parameters = [_bodies(context), *tile_place(FAR_ZOOM), *_forms(), version_parameter()]
+    operation = get("3dtiles.blocks", "3dtiles", summary, ok(summary, {GLB: BINARY}), parameters)
+    return {"get": operation}
+
+
+def _describe_members(context: Context) -> dict[str, Any]:
+    summary = context.say("The features for which the blocks of a cell stand", "单元体块所代表的要素")
+    said = "Of what stands above the others by itself (1), or of the others (0), as a block names it"
+    above = query_parameter("above", {"type": "integer", "enum": [0, 1]}, said)
+    parameters = [_bodies(context), *tile_place(FAR_ZOOM + SPLIT), above, *_forms(), version_parameter()]
+    operation = get("3dtiles.members", "3dtiles", summary, ok(summary, {JSON: "document"}), parameters)
     return {"get": operation}
 
 

@@ -109,8 +109,12 @@ def _placed(document: dict[str, Any], binary: bytes, node: dict[str, Any]) -> li
     extensions = node.get("extensions", {})
     primitives = document["meshes"][node["mesh"]]["primitives"]
     pieces = [_piece(document, binary, primitive, not extensions) for primitive in primitives]
+    turned = _rotation(np.array(node.get("rotation", [0, 0, 0, 1]), float))
     if not extensions:
-        return [(piece[0].astype(float) + node["translation"], *piece[1:]) for piece in pieces]
+        return [
+            (piece[0].astype(float) @ turned.T + node["translation"], piece[1] @ turned.T, *piece[2:])
+            for piece in pieces
+        ]
     assert set(extensions) == {"EXT_mesh_gpu_instancing", "EXT_instance_features"}
     assert set(extensions) <= set(document["extensionsUsed"])
     assert document["extensionsRequired"] == ["EXT_mesh_gpu_instancing"]
@@ -118,18 +122,24 @@ def _placed(document: dict[str, Any], binary: bytes, node: dict[str, Any]) -> li
     (ids,) = extensions["EXT_instance_features"]["featureIds"]
     assert ids == {"featureCount": tables[0]["count"], "attribute": 0, "propertyTable": 0}
     attributes = extensions["EXT_mesh_gpu_instancing"]["attributes"]
-    assert set(attributes) == {"TRANSLATION", "ROTATION", "_FEATURE_ID_0"}
-    shifts, turns, rows = (
-        accessor(document, binary, attributes[name]) for name in ("TRANSLATION", "ROTATION", "_FEATURE_ID_0")
-    )
-    assert len(shifts) == len(turns) == len(rows) > 1
+    assert set(attributes) - {"ROTATION", "SCALE"} == {"TRANSLATION", "_FEATURE_ID_0"}
+    assert len(attributes) == 3
+    shifts, rows = (accessor(document, binary, attributes[name]) for name in ("TRANSLATION", "_FEATURE_ID_0"))
+    turns, sizes = np.tile([0.0, 0, 0, 1], (len(rows), 1)), np.ones((len(rows), 3))
+    if "ROTATION" in attributes:
+        turns = accessor(document, binary, attributes["ROTATION"])
+        assert len(rows) > 1
+    else:
+        sizes = accessor(document, binary, attributes["SCALE"])
+    assert len(shifts) == len(turns) == len(sizes) == len(rows)
     assert np.allclose(np.linalg.norm(turns, axis=1), 1, atol=1e-6)
     found = []
-    for shift, turn, row in zip(shifts.astype(float), turns, rows.ravel().astype(int), strict=True):
+    each = zip(shifts.astype(float), turns, sizes.astype(float), rows.ravel().astype(int), strict=True)
+    for shift, turn, size, row in each:
         rotation = _rotation(turn.astype(float))
         for positions, normals, _, parts, *rest in pieces:
-            placed = positions @ rotation.T + shift + node["translation"]
-            found.append((placed, normals @ rotation.T, np.full(len(placed), row), parts, *rest))
+            placed = ((positions * size) @ rotation.T + shift) @ turned.T + node["translation"]
+            found.append((placed, normals @ rotation.T @ turned.T, np.full(len(placed), row), parts, *rest))
     return found
 
 
@@ -154,7 +164,9 @@ def _piece(
     assert len({document["accessors"][i]["count"] for i in names.values()}) == 1
     normals = accessor(document, binary, names["NORMAL"])
     assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
-    triangles = accessor(document, binary, primitive["indices"]).reshape(-1, 3)
+    every = np.arange(len(positions))
+    triangles = accessor(document, binary, primitive["indices"]) if "indices" in primitive else every
+    triangles = triangles.reshape(-1, 3)
     assert triangles.max() < len(positions)
     assert ("_FEATURE_ID_0" in names) == ("extensions" in primitive) == named
     if not named:
@@ -274,10 +286,25 @@ def _values(
 
 
 def check_tileset(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Check a tileset; its nodes by content URI. Raises AssertionError."""
+    """Check a tileset; its nodes of features by content URI. Raises AssertionError."""
+    return {uri: node for uri, node in _contents(document).items() if not uri.startswith("blocks/")}
+
+
+def check_blocks(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Check a tileset; its nodes of blocks by content URI. Raises AssertionError."""
+    return {uri: node for uri, node in _contents(document).items() if uri.startswith("blocks/")}
+
+
+def _contents(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     assert document["asset"]["version"] == "1.1"
     found: dict[str, dict[str, Any]] = {}
     _walk(document["root"], document["geometricError"], None, found)
+    for uri, node in found.items():
+        # what blocks stand for takes their place at once, and nothing else is ever hidden
+        is_far = uri.startswith("blocks/")
+        assert node.get("refine", "ADD") == ("REPLACE" if is_far else "ADD")
+        assert all("content" in child for child in node.get("children", [])) or not is_far
+        assert node.get("children") or not is_far
     return found
 
 

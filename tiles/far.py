@@ -1,0 +1,175 @@
+"""Far views of a layer: the blocks of each cell of its 3D tree, from the columns as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from isal import igzip
+from numpy.typing import NDArray
+
+from layers import kinds
+from layers.errors import NotFound, shown
+from layers.kinds import Kind, Prism
+from tiles import scheme
+from tiles.batch import Batch
+from tiles.cache import Cache
+from tiles.ground import Ground
+from tiles.layer_columns import LayerColumns
+from tiles.made import Instancing, Tile
+from tiles.past import PastColumns
+from tiles.scene import blocks, build, tree
+from tiles.scene.blocks import Cells
+from tiles.scene.build import Style
+from tiles.scene.tree import FAR_ZOOM, SPLIT, Node
+from tiles.scheme import SCENE_ZOOMS
+
+#: Bytes of sums that are kept, so that an edit adds up its own cells anew and no others.
+CELL_BYTES = 64 << 20
+#: The deepest zoom of which sums hold all features: below it, larger ones are shown beside the blocks.
+_WHOLE = SCENE_ZOOMS[0] - 1
+_GZIP_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Features of a cell by id, with their heights (m) and areas (world units)."""
+
+    fids: NDArray[np.int64]
+    heights: NDArray[np.float64]
+    areas: NDArray[np.float64]
+
+    @property
+    def height(self) -> float | None:
+        """Their mean height (m), each counting by its area."""
+        total = self.areas.sum()
+        return float((self.areas * self.heights).sum() / total) if total > 0 else None
+
+
+class FarViews:
+    """Blocks of all layers. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        columns: LayerColumns | PastColumns,
+        etag: Callable[[int, str, Instancing], str],
+        cache: Cache[Tile],
+        ground: Ground,
+        copyright_: str = "",
+    ) -> None:
+        """``etag`` gives the ETag of a version and a mark; ``cache`` keeps what is made."""
+        self._columns, self._etag, self._cache = columns, etag, cache
+        self._ground, self._copyright = ground, copyright_
+        self._cells: Cache[Cells] = Cache(CELL_BYTES)
+
+    def drawn(self, layer_id: str) -> bool:
+        """Whether blocks stand for a layer's features that are far away: footprints that are raised. Raises
+        NotFound."""
+        body = self._kind(layer_id).body
+        return isinstance(body, Prism) and not body.stored
+
+    def etag(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> str:
+        """The ETag of the blocks of a node as of the last ``freshness.update``. Raises NotFound."""
+        self._check(layer_id, z, x, y, FAR_ZOOM)
+        return self._etag(self._columns.freshness.blocks(layer_id, z, x, y), "b", instancing)
+
+    def held(self, layer_id: str, z: int, x: int, y: int, etag: str) -> Tile | None:
+        """The blocks of that ETag if they are in memory."""
+        return self._cache.get(("blocks", layer_id, z, x, y, etag))
+
+    def tile(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> Tile:
+        """The blocks of a node as a GLB, never empty, for clients that draw one box at many places as that.
+        Raises NotFound."""
+        self._columns.freshness.update()
+        etag = self.etag(layer_id, z, x, y, instancing)
+        key = ("blocks", layer_id, z, x, y, etag)
+        return self._cache.make(key, lambda: self._tile(layer_id, (z, x, y), etag, instancing == "gpu"))
+
+    def _tile(self, layer_id: str, node: Node, etag: str, instanced: bool) -> Tile:
+        held = self._held(layer_id, node)
+        body = build.far(held, node, self._style(layer_id), self._ground, self._copyright, instanced)
+        return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
+
+    def members(self, layer_id: str, z: int, x: int, y: int, above: bool | None = None) -> Members:
+        """The features for which the blocks of a cell stand: all, those of what stands ``above`` the others
+        by itself, or the others. Raises NotFound."""
+        self._columns.freshness.update()
+        self._check(layer_id, z, x, y, FAR_ZOOM + SPLIT)
+        batch = self._features(layer_id, (z, x, y), z - SPLIT)
+        _, high = build.ends(batch, self._rule(layer_id))
+        held = self._cells_of(layer_id, z - SPLIT, batch)
+        mine = np.ones(len(batch), bool)
+        if above is not None:
+            mine = blocks.stand_out(held, high) == above
+        return Members(batch.fids[mine], high[mine], batch.measure[mine])
+
+    def _check(self, layer_id: str, z: int, x: int, y: int, deepest: int) -> None:
+        if not self.drawn(layer_id):
+            raise NotFound(f"layer {shown(layer_id)!r} has no blocks: its kind is {self._kind(layer_id).id}")
+        scheme.check_tile(z, x, y, (0, deepest))
+
+    def _kind(self, layer_id: str) -> Kind:
+        return kinds.known(self._columns.layer(layer_id).kind)
+
+    def _rule(self, layer_id: str) -> Prism:
+        body = self._kind(layer_id).body
+        assert isinstance(body, Prism)
+        return body
+
+    def _style(self, layer_id: str) -> Style | None:
+        """The field that a layer is drawn by, with the values that have a colour and, last, none."""
+        color = self._kind(layer_id).style["color"]
+        name, values = color.get("property"), color.get("values")
+        return (name, [*map(str, values), ""]) if name and values else None
+
+    def _held(self, layer_id: str, node: Node) -> Cells:
+        if node[0] > _WHOLE:
+            return self._added_up(layer_id, node)
+        freshness = self._columns.freshness
+        key = freshness.epoch, layer_id, node, freshness.blocks(layer_id, *node)
+        return self._cells.make(key, lambda: self._made(layer_id, node))
+
+    def _made(self, layer_id: str, node: Node) -> Cells:
+        z, x, y = node
+        if z == _WHOLE:
+            return self._added_up(layer_id, node)
+        below = ((z + 1, 2 * x + i, 2 * y + j) for j in (0, 1) for i in (0, 1))
+        return blocks.coarser([self._held(layer_id, each) for each in below])
+
+    def _added_up(self, layer_id: str, node: Node) -> Cells:
+        return self._cells_of(layer_id, node[0], self._features(layer_id, node, node[0]))
+
+    def _cells_of(self, layer_id: str, z: int, batch: Batch) -> Cells:
+        _, high = build.ends(batch, self._rule(layer_id))
+        style = self._style(layer_id)
+        value, k = np.zeros(len(batch), np.int64), 1
+        if style is not None:
+            value, k = _values(batch, *style), len(style[1])
+        return blocks.cells(z, batch.boxes, batch.measure, high, value, k)
+
+    def _features(self, layer_id: str, cell: Node, shown_from: int) -> Batch:
+        """The features whose middle is in a cell, but for those that nodes of zoom ``shown_from`` or above
+        show."""
+        rule, style = self._rule(layer_id), self._style(layer_id)
+        names = [rule.low, rule.high, *([style[0]] if style else [])]
+        z, x, y = cell
+        batch = self._columns.snapshot(layer_id).meeting(np.array([scheme.tile_box(z, x, y)]), names)
+        n = 1 << z
+        middle = np.clip(np.floor((batch.boxes[:, :2] + batch.boxes[:, 2:]) / 2 * n), 0, n - 1)
+        inside = (middle[:, 0] == x) & (middle[:, 1] == y)
+        if shown_from >= SCENE_ZOOMS[0]:
+            inside &= tree.nodes(batch.boxes)[:, 0] > shown_from
+        return batch.take(np.flatnonzero(inside))
+
+
+def _values(batch: Batch, name: str, known: Sequence[str]) -> NDArray[np.int64]:
+    """Which of some values of a property each feature has, the last for any other."""
+    other = len(known) - 1
+    prop = batch.props.get(name)
+    if prop is None or prop.values.kind != "s" or not len(prop.values):
+        return np.full(len(batch), other)
+    numbers = {value: number for number, value in enumerate(known)}
+    used, of = np.unique(prop.codes, return_inverse=True)
+    table = [other if code < 0 else numbers.get(prop.values.text_of(code), other) for code in used.tolist()]
+    return np.array(table, np.int64)[of]
