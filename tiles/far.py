@@ -17,7 +17,7 @@ from tiles.batch import Batch
 from tiles.cache import Cache
 from tiles.ground import Ground
 from tiles.layer_columns import LayerColumns
-from tiles.made import Instancing, Tile
+from tiles.made import Form, Tile
 from tiles.past import PastColumns
 from tiles.scene import blocks, build, tree
 from tiles.scene.blocks import Cells
@@ -53,7 +53,7 @@ class FarViews:
     def __init__(
         self,
         columns: LayerColumns | PastColumns,
-        etag: Callable[[int, str, Instancing], str],
+        etag: Callable[[int, str, Form], str],
         cache: Cache[Tile],
         ground: Ground,
         copyright_: str = "",
@@ -69,22 +69,23 @@ class FarViews:
         body = self._kind(layer_id).body
         return isinstance(body, Prism) and not body.stored
 
-    def etag(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> str:
+    def etag(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> str:
         """The ETag of the blocks of a node as of the last ``freshness.update``. Raises NotFound."""
         self._check(layer_id, z, x, y, FAR_ZOOM)
-        return self._etag(self._columns.freshness.blocks(layer_id, z, x, y), "b", instancing)
+        form: Form = "gpu" if asked in ("gpu", "both") else "none"
+        return self._etag(self._columns.freshness.blocks(layer_id, z, x, y), "b", form)
 
     def held(self, layer_id: str, z: int, x: int, y: int, etag: str) -> Tile | None:
         """The blocks of that ETag if they are in memory."""
         return self._cache.get(("blocks", layer_id, z, x, y, etag))
 
-    def tile(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> Tile:
+    def tile(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> Tile:
         """The blocks of a node as a GLB, never empty, for clients that draw one box at many places as that.
         Raises NotFound."""
         self._columns.freshness.update()
-        etag = self.etag(layer_id, z, x, y, instancing)
+        etag = self.etag(layer_id, z, x, y, asked)
         key = ("blocks", layer_id, z, x, y, etag)
-        return self._cache.make(key, lambda: self._tile(layer_id, (z, x, y), etag, instancing == "gpu"))
+        return self._cache.make(key, lambda: self._tile(layer_id, (z, x, y), etag, asked in ("gpu", "both")))
 
     def _tile(self, layer_id: str, node: Node, etag: str, instanced: bool) -> Tile:
         held = self._held(layer_id, node)

@@ -8,9 +8,10 @@ from typing import Literal
 
 from isal import igzip
 
-#: Whether bodies that are the same but for their place are held once for a client that draws them there
-#: (EXT_mesh_gpu_instancing), which not every client can.
-type Instancing = Literal["none", "gpu"]
+#: What a client reads beyond the plain form: bodies that are the same but for their place held once and drawn
+#: there (``gpu``: EXT_mesh_gpu_instancing), vertices in few bytes (``meshopt``: EXT_meshopt_compression and
+#: KHR_mesh_quantization), or both.
+type Form = Literal["none", "gpu", "meshopt", "both"]
 _GZIP_LEVEL = 1
 
 

@@ -37,7 +37,7 @@ from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
 from tiles.levels import build as levels
-from tiles.made import Instancing, Tile, document
+from tiles.made import Form, Tile, document
 from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, State, States
@@ -168,7 +168,7 @@ class Tiles:
         form = "" if clip == "buffer" else f"-{clip}"
         return f'"{self._store.epoch}{EDITION}-{version}{form}"'
 
-    def _scene_etag(self, version: int, mark: str = "", form: Instancing = "none") -> str:
+    def _scene_etag(self, version: int, mark: str = "", form: Form = "none") -> str:
         # other parts, other remainders
         parted = f".{mark}" if mark else ""
         # another ground or another notice, other bytes
@@ -337,31 +337,30 @@ class Tiles:
         low, high = build.span(self._body(layer_id), snapshot.numbers)
         return make_tree(snapshot.boxes, low, high, self._ground, self.relations.farthest(layer_id))
 
-    def glb_etag(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> str:
+    def glb_etag(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> str:
         """The ETag of a node as of the last ``freshness.update``. Raises NotFound."""
-        form = self._form(layer_id, instancing)
+        form = self._form(layer_id, asked)
         scheme.check_tile(z, x, y, (SCENE_ZOOMS[0], SCENE_ZOOMS[-1]))
         return self._node_etag(layer_id, (z, x, y), form)
 
-    def glb_etag_known(
-        self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none"
-    ) -> str | None:
+    def glb_etag_known(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> str | None:
         """As :meth:`glb_etag`, without a look at any feature; None where it needs one."""
         state = self.relations.state(layer_id)
         if state is None:
-            return self.glb_etag(layer_id, z, x, y, instancing)
+            return self.glb_etag(layer_id, z, x, y, asked)
         known = self._marks.get((layer_id, (z, x, y)))
         if known is None or known[0] != state:
             return None
-        form = self._form(layer_id, instancing)
+        form = self._form(layer_id, asked)
         return self._scene_etag(self.freshness.scene(layer_id, z, x, y), known[1], form)
 
-    def _form(self, layer_id: str, instancing: Instancing) -> Instancing:
-        """In which form a layer's nodes are: without stored bodies there is one. Raises NotFound."""
+    def _form(self, layer_id: str, asked: Form) -> Form:
+        """In which form a layer's nodes are: stored bodies may repeat, others are packed. Raises NotFound."""
         rule = self._body(layer_id)
-        return instancing if isinstance(rule, Prism) and rule.stored else "none"
+        own: Form = "gpu" if isinstance(rule, Prism) and rule.stored else "meshopt"
+        return own if asked in (own, "both") else "none"
 
-    def _node_etag(self, layer_id: str, node: Node, form: Instancing = "none") -> str:
+    def _node_etag(self, layer_id: str, node: Node, form: Form = "none") -> str:
         """Of its features' newest number, and the parts that are drawn in their place."""
         return self._scene_etag(self.freshness.scene(layer_id, *node), self._mark(layer_id, node), form)
 
@@ -381,13 +380,13 @@ class Tiles:
         """The node of that ETag if it is in memory."""
         return self._cache.get(self._node_key(layer_id, (z, x, y), etag))
 
-    def glb(self, layer_id: str, z: int, x: int, y: int, instancing: Instancing = "none") -> Tile:
-        """One node of a layer's tree, never empty; bodies that repeat may be held once, for clients that draw
-        them at their places. Raises NotFound."""
+    def glb(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> Tile:
+        """One node of a layer's tree, never empty, in the form that is asked for. Raises NotFound."""
         self.freshness.update()
-        etag = self.glb_etag(layer_id, z, x, y, instancing)
+        etag = self.glb_etag(layer_id, z, x, y, asked)
         key = self._node_key(layer_id, (z, x, y), etag)
-        return self._cache.make(key, lambda: self._node(layer_id, (z, x, y), etag, instancing == "gpu"))
+        form = self._form(layer_id, asked)
+        return self._cache.make(key, lambda: self._node(layer_id, (z, x, y), etag, form))
 
     def _node_key(self, layer_id: str, node: Node, etag: str) -> tuple[object, ...]:
         """Where a node is in memory. One of what was has the ETag of what is now where nothing changed; where
@@ -423,7 +422,7 @@ class Tiles:
         left = self.relations.remainders(layer_id, node, batch, *build.ends(batch, rule))
         return left, self.relations.feet(layer_id, node, batch)
 
-    def _node(self, layer_id: str, node: Node, etag: str, instanced: bool) -> Tile:
+    def _node(self, layer_id: str, node: Node, etag: str, form: Form) -> Tile:
         batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
         left, feet = self._placed(layer_id, node, batch, rule)
         body = build.node(
@@ -438,7 +437,8 @@ class Tiles:
             fields=self._layer(layer_id).fields,
             textures=lambda wanted: self._store.texture_types(layer_id, wanted),
             query=self.query,
-            instanced=instanced,
+            instanced=form == "gpu",
+            packed=form == "meshopt",
         )
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 

@@ -29,6 +29,7 @@ from tiles.scene.blocks import Cells
 from tiles.scene.boxes import boxes
 from tiles.scene.glb import glb
 from tiles.scene.look import Image, image
+from tiles.scene.packed import primitive
 from tiles.scene.tree import SPLIT, Node
 from tiles.scheme import Floats
 
@@ -93,6 +94,7 @@ def node(
     textures: Textures | None = None,
     query: str = "",
     instanced: bool = False,
+    packed: bool = False,
 ) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
@@ -100,7 +102,7 @@ def node(
     drawn of features whose parts are drawn by another layer, ``feet`` where features stand that are parts.
     ``fields`` say what the properties are; a texture that ``textures`` does not know is left out, and
     ``query`` stands behind the addresses of the others. ``instanced``: what is the same but for its place is
-    held once."""
+    held once; ``packed``: what is extruded or a tube is in few bytes (:mod:`tiles.scene.packed`)."""
     stored = isinstance(rule, Prism) and rule.stored
     stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
     body, repeated = _shapes(batch, rule, ground, stored_meshes, left, feet, instanced)
@@ -126,6 +128,7 @@ def node(
         copyright_=copyright_,
         images=images,
         repeated=repeated,
+        pack=primitive if packed else None,
     )
 
 

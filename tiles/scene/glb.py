@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ FINEST = 1024
 #: The names of the property tables.
 FEATURES, PARTS = "feature", "surface"
 AT_PLACES = "EXT_mesh_gpu_instancing"
+MESHOPT, QUANTIZATION = "EXT_meshopt_compression", "KHR_mesh_quantization"
 
 
 class Buffer:
@@ -35,7 +36,8 @@ class Buffer:
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self.size = 0
-        self.views: list[dict[str, int]] = []
+        self.unpacked = 0
+        self.views: list[dict[str, Any]] = []
         self.accessors: list[dict[str, Any]] = []
 
     def view(self, data: bytes, target: int | None = None, stride: int | None = None) -> int:
@@ -49,11 +51,35 @@ class Buffer:
         self.size += len(padded)
         return len(self.views) - 1
 
+    def packed(self, data: bytes, count: int, stride: int, mode: str, target: int) -> int:
+        """A view of what is unpacked (EXT_meshopt_compression) to ``count`` elements of ``stride`` bytes: a
+        place in a second buffer, which no file holds."""
+        of_vertices = {"byteStride": stride} if target == ARRAY_BUFFER else {}
+        raw: dict[str, Any] = {"buffer": 1, "byteOffset": self.unpacked, "byteLength": count * stride}
+        said: dict[str, Any] = {"byteOffset": self.size, "byteLength": len(data), "byteStride": stride}
+        said |= {"buffer": 0, "count": count, "mode": mode}
+        self.views.append(raw | of_vertices | {"target": target, "extensions": {MESHOPT: said}})
+        padded = data + bytes(-len(data) % 8)
+        self.parts.append(padded)
+        self.size += len(padded)
+        self.unpacked += count * stride + -(count * stride) % 8
+        return len(self.views) - 1
+
+    @property
+    def document(self) -> list[dict[str, Any]]:
+        """What the file says of its buffers."""
+        second = {"byteLength": self.unpacked, "extensions": {MESHOPT: {"fallback": True}}}
+        return [{"byteLength": self.size}, *([second] if self.unpacked else [])]
+
     def accessor(self, view: int, component: int, count: int, type_: str, **more: Any) -> int:
         self.accessors.append(
             {"bufferView": view, "componentType": component, "count": count, "type": type_, **more}
         )
         return len(self.accessors) - 1
+
+
+#: Makes a primitive, and what its node says of its place, of a body about a point.
+type Pack = Callable[[Buffer, Body, Floats], tuple[dict[str, Any], dict[str, Any]]]
 
 
 def glb(
@@ -66,6 +92,7 @@ def glb(
     copyright_: str = "",
     images: Mapping[str, Image] | None = None,
     repeated: Sequence[Instances] = (),
+    pack: Pack | None = None,
 ) -> bytes:
     """The file of one tile.
 
@@ -76,7 +103,8 @@ def glb(
     What has a texture among ``images`` (by SHA-256), or is seen through, is a primitive of its own for each
     of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``.
     Bodies that are ``repeated`` are meshes of their own, each with its places and the feature of each
-    (EXT_mesh_gpu_instancing, EXT_instance_features); who cannot read these cannot read the file."""
+    (EXT_mesh_gpu_instancing, EXT_instance_features); who cannot read these cannot read the file.
+    ``pack`` makes the primitive of a body without skin and colours, and how its node is placed."""
     buffer, looks = Buffer(), Looks(images or {})
     steps = None if colours or body.skin is not None else FINEST
     tables = {FEATURES: (table, count)}
@@ -89,7 +117,15 @@ def glb(
         )
     meshes: list[dict[str, Any]] = []
     nodes: list[dict[str, Any]] = []
-    if len(body.triangles):
+    packed = pack is not None and steps is not None
+    if packed and pack is not None and len(body.triangles):
+        primitive, placed = pack(buffer, body, centre)
+        primitive |= {"material": looks.of(NO_MATERIAL)}
+        meshes.append(
+            {"primitives": [primitive | {"extensions": {"EXT_mesh_features": {"featureIds": ids}}}]}
+        )
+        nodes.append(placed)
+    elif len(body.triangles):
         meshes.append({"primitives": _primitives(buffer, body, centre, looks, colours, ids, steps)})
         nodes.append({})
     for one in repeated:
@@ -98,7 +134,7 @@ def glb(
     where = geocentric.y_up(centre).tolist()
     document = {
         "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
-        **_used(meshes, repeated),
+        **_used(meshes, repeated, packed),
         "extensions": {"EXT_structural_metadata": metadata(buffer, tables)},
         "scene": 0,
         "scenes": [{"nodes": list(range(len(nodes)))}],
@@ -107,14 +143,17 @@ def glb(
         **looks.document(),
         "accessors": buffer.accessors,
         "bufferViews": buffer.views,
-        "buffers": [{"byteLength": buffer.size}],
+        "buffers": buffer.document,
     }
     return container(orjson.dumps(document), b"".join(buffer.parts))
 
 
-def _used(meshes: Sequence[object], repeated: Sequence[Instances]) -> dict[str, list[str]]:
+def _used(meshes: Sequence[object], repeated: Sequence[Instances], packed: bool) -> dict[str, list[str]]:
     """What the document says of extensions."""
     once = ["EXT_mesh_features"] if len(meshes) > len(repeated) else []
+    if packed:
+        needed = [MESHOPT, QUANTIZATION]
+        return {"extensionsUsed": [*once, "EXT_structural_metadata", *needed], "extensionsRequired": needed}
     if not repeated:
         return {"extensionsUsed": [*once, "EXT_structural_metadata"]}
     used = [*once, "EXT_structural_metadata", AT_PLACES, "EXT_instance_features"]

@@ -280,7 +280,7 @@ def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
         return None
     return {
         # the page holds the tree while edits change its nodes
-        "url": f"3dtiles/{layer_id}/tileset.json?bounds=edits&instancing=gpu",
+        "url": f"3dtiles/{layer_id}/tileset.json?bounds=edits&instancing=gpu&compression=meshopt",
         "body": "tube" if isinstance(body, Tube) else "prism",
         "painted": isinstance(body, Prism) and body.stored,
     }

@@ -13,7 +13,7 @@ from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.model import has_features
 from layers.textures import EXTENSIONS, extension
-from tiles.made import Instancing, document
+from tiles.made import Form, document
 from tiles.scene.tree import FAR_ZOOM, SPLIT
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Bounds
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 GLB = "model/gltf-binary"
 BOUNDS: tuple[Bounds, ...] = get_args(Bounds.__value__)
-INSTANCING: tuple[Instancing, ...] = get_args(Instancing.__value__)
+INSTANCING = ("none", "gpu")
+COMPRESSION = ("none", "meshopt")
+#: Parameters of the tilesets and nodes of features.
+_PARAMETERS = OF_FEATURES | {"bounds", "instancing", "compression"}
 #: Features that the list of a block's members names.
 MOST_MEMBERS = 10_000
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
@@ -99,8 +102,8 @@ class _Scene:
     async def node(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
     ) -> None:
-        _, instancing = _wanted(scope)
-        at = layer, whole(z), whole(x), whole(y), instancing
+        _, form = _wanted(scope)
+        at = layer, whole(z), whole(x), whole(y), form
         view = past.view(self._city, scope)
         tiles = view.tiles
         if tiles is None:
@@ -118,8 +121,8 @@ class _Scene:
     async def blocks(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
     ) -> None:
-        _, instancing = _wanted(scope)
-        at = layer, whole(z), whole(x), whole(y), instancing
+        _, form = _wanted(scope)
+        at = layer, whole(z), whole(x), whole(y), form
         view = past.view(self._city, scope)
         tiles = view.tiles
         if tiles is None:
@@ -135,7 +138,7 @@ class _Scene:
     async def members(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
     ) -> None:
-        given = respond.query_map(scope, OF_FEATURES | {"bounds", "instancing", "above"})
+        given = respond.query_map(scope, _PARAMETERS | {"above"})
         tiles = await tiles_of(self._city, scope)
         above = given.get("above")
         if above not in (None, "0", "1"):
@@ -189,13 +192,16 @@ def _collection_links(context: Context, layer: Layer) -> list[Link]:
     return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
 
 
-def _wanted(scope: Scope) -> tuple[Bounds, Instancing]:
-    """How the boxes of a tileset are to be, and how the bodies of its nodes. Clients hand its parameters on
-    to its nodes, where those of boxes say nothing. Raises BadParameter."""
+def _wanted(scope: Scope) -> tuple[Bounds, Form]:
+    """How the boxes of a tileset are to be, and the bodies of its nodes. Clients hand its parameters on to
+    the nodes, where those of boxes say nothing. Raises BadParameter."""
     if not scope["query_string"]:
-        return BOUNDS[0], INSTANCING[0]
-    given = respond.query_map(scope, OF_FEATURES | {"bounds", "instancing"})
-    return _one_of(given, "bounds", BOUNDS), _one_of(given, "instancing", INSTANCING)
+        return BOUNDS[0], "none"
+    given = respond.query_map(scope, _PARAMETERS)
+    at_places = _one_of(given, "instancing", INSTANCING) == "gpu"
+    packed = _one_of(given, "compression", COMPRESSION) == "meshopt"
+    form: Form = "both" if at_places and packed else "gpu" if at_places else "meshopt" if packed else "none"
+    return _one_of(given, "bounds", BOUNDS), form
 
 
 def _one_of[T: str](given: Mapping[str, str], name: str, known: Sequence[T]) -> T:
@@ -217,11 +223,16 @@ def _forms() -> list[dict[str, Any]]:
         " client that draws them there: EXT_mesh_gpu_instancing and EXT_instance_features, which CesiumJS and"
         " three.js read. Clients hand it on to the nodes"
     )
+    compression = (
+        "Whether the vertices of extruded bodies and tubes are in few bytes: EXT_meshopt_compression and"
+        " KHR_mesh_quantization, which CesiumJS and three.js read. Clients hand it on to the nodes"
+    )
     return [
         query_parameter(name, {"type": "string", "enum": list(known), "default": known[0]}, description)
         for name, known, description in (
             ("bounds", BOUNDS, bounds),
             ("instancing", INSTANCING, instancing),
+            ("compression", COMPRESSION, compression),
         )
     ]
 

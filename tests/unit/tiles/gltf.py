@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TYPES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
-COMPONENTS = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+COMPONENTS = {5120: np.int8, 5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 TABLE_TYPES = {
     "INT32": np.int32,
     "FLOAT64": np.float64,

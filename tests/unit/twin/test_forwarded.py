@@ -249,7 +249,10 @@ def test_the_page_and_its_configuration_name_nothing_from_the_root(town):
     assert config["stream"] == "stream"
     (houses,) = config["layers"]
     assert houses["vector"]["url"].startswith("tiles/houses/")
-    assert houses["scene"]["url"] == "3dtiles/houses/tileset.json?bounds=edits&instancing=gpu"
+    assert (
+        houses["scene"]["url"]
+        == "3dtiles/houses/tileset.json?bounds=edits&instancing=gpu&compression=meshopt"
+    )
     found = ask(town, "GET", "/", PREFIXED | {"accept": "application/json"})
     assert (found.status_code, found.headers["location"]) == (303, f"{BASE}/ogc")
 
