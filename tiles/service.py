@@ -26,7 +26,7 @@ from layers.mesh import Mesh
 from layers.model import Change, FeatureLayer
 from layers.parts import Remainders
 from layers.raster.files import OpenFiles
-from layers.types import REST, Bbox
+from layers.types import Bbox
 from tiles import extent, freshness, scheme, storeys
 from tiles.batch import Batch
 from tiles.cache import Cache
@@ -52,6 +52,7 @@ from tiles.terrain.sheet import Blocks
 from tiles.vector import overview
 from tiles.vector.clip import Clip
 from tiles.vector.overview import Drawing
+from tiles.vector.tilejson import vector_layer
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
 EDITION = ".4"
@@ -67,7 +68,6 @@ type Bounds = Literal["content", "edits"]
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
-_TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class Tiles:
             "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt{self.query}"],
             "minzoom": 0,
             "maxzoom": MAX_ZOOM,
-            "vector_layers": [_vector_layer(layer) for layer in layers],
+            "vector_layers": [vector_layer(layer) for layer in layers],
         }
         if attribution:
             said["attribution"] = attribution
@@ -599,14 +599,3 @@ def _drawing(layer: FeatureLayer) -> Drawing:
     assumed = kind.style.get("assumed")
     named = {FID, scheme_.by, assumed["property"] if assumed else None}
     return Drawing(scheme_, frozenset(name for name in named if name))
-
-
-def _vector_layer(layer: FeatureLayer) -> dict[str, object]:
-    fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != REST}
-    return {
-        "id": layer.id,
-        "description": layer.title.get("en") or next(iter(layer.title.values()), layer.id),
-        "minzoom": 0,
-        "maxzoom": MAX_ZOOM,
-        "fields": {"fid": "Number", "source_id": "String"} | fields,
-    }
