@@ -32,6 +32,7 @@ from tests.bench import (
     overload,
     past,
     report,
+    sensors,
     terrain,
     wall,
     writer,
@@ -57,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for name in asked.what or ("features", "history", "helsinki", "rasters", "tiles"):
+        for name in asked.what or ("features", "history", "helsinki", "rasters", "live", "tiles"):
             started = time.perf_counter()
             print(f"\n{name}", flush=True)
             measures = {
@@ -66,6 +67,7 @@ def main() -> None:
                 "helsinki": _helsinki,
                 "large": _large,
                 "rasters": _rasters,
+                "live": _live,
                 "tiles": _tiles,
             }
             text = measures[name](folder)
@@ -182,6 +184,13 @@ def _helsinki(folder: Path) -> str:
         shutil.rmtree(done)
     title = "## The server on the loaded Helsinki city"
     return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])
+
+
+def _live(folder: Path) -> str:
+    rows = _told(sensors.rows(folder / "live"))
+    shutil.rmtree(folder / "live")
+    title = f"## Live data: {sensors.COUNT:,} sensors"
+    return "\n\n".join([title, report.surroundings(), report.table(rows)])
 
 
 def _rasters(folder: Path) -> str:

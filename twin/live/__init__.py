@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -38,6 +39,8 @@ class Live:
         #: What is to be done once the file was opened anew.
         self.renewals: list[Callable[[], None]] = []
         self._lock = threading.Lock()
+        # when each datastream that is heard would be silent for too long, as far as that was known
+        self._silent: list[tuple[int, int]] = []
         self.ingest = Ingest(self.file, self._step, self._moved, self._renewed, now_ms)
         with self.file.reading() as conn:
             self._fill(registry.read(conn, self.themes))
@@ -81,7 +84,7 @@ class Live:
         with self.file.reading() as conn:
             fresh = registry.read(conn, self.themes)
         with self._lock:
-            self.streams = {}
+            self.streams, self._silent = {}, []
         self.bus.places.replace(())
         self._fill(fresh)
         for renewal in self.renewals:
@@ -99,7 +102,14 @@ class Live:
                     stream.raised = stream.rule.step(stream.value, stream.raised)
                 stream.judge(now)
                 self.streams[stream.id] = stream
+                self._time(stream)
         self.bus.places.put(fresh)
+
+    def _time(self, stream: Datastream) -> None:
+        """Have a datastream judged again when it would be silent for too long."""
+        if not stream.timed and stream.state != "stale" and (until := stream.until()) is not None:
+            stream.timed = True
+            heapq.heappush(self._silent, (until, stream.id))
 
     def _step(self, datastream: int, value: float, raised: int) -> int:
         stream = self.streams.get(datastream)
@@ -114,8 +124,11 @@ class Live:
                 stream = self.streams.get(datastream)
                 if stream is None:
                     continue
+                # one that was moved back may be silent sooner than was known
+                stream.timed &= stream.time is not None and last.time >= stream.time
                 stream.take(last)
                 stream.judge(now)
+                self._time(stream)
                 changed.append(stream)
         return lambda: self._publish(changed)
 
@@ -132,9 +145,26 @@ class Live:
             )
 
     def _watch_silence(self) -> None:
+        before = now_ms()
         while not self._stop.wait(STALE_CHECK_SECONDS):
-            now = now_ms()
-            if self.file.changed() or self.ingest.series.due(now) or clock.CLOCK.believed():
+            leapt, now = clock.CLOCK.believed(), now_ms()
+            if self.file.changed() or self.ingest.series.due(now) or leapt or now < before:
                 self.ingest.look()
             with self._lock:
-                self._publish([s for s in self.streams.values() if s.judge(now)])
+                # after a leap of the clock, any of them may be another than it was
+                some = self._due(now) if now >= before and not leapt else list(self.streams.values())
+                changed = [stream for stream in some if stream.judge(now)]
+                for stream in some:
+                    self._time(stream)
+                self._publish(changed)
+            before = now
+
+    def _due(self, now: int) -> list[Datastream]:
+        """Those that may be silent for too long by now; one that was heard since waits again."""
+        found: list[Datastream] = []
+        while self._silent and self._silent[0][0] < now:
+            stream = self.streams.get(heapq.heappop(self._silent)[1])
+            if stream is not None:
+                stream.timed = False
+                found.append(stream)
+        return found

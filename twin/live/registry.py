@@ -52,6 +52,8 @@ class Datastream:
     time: int | None = None
     raised: int = 0
     state: str = field(default="stale")
+    #: Whether somebody waits for it to fall silent.
+    timed: bool = False
 
     def take(self, last: Latest | None) -> None:
         """The newest value as kept."""
@@ -65,6 +67,10 @@ class Datastream:
         before = self.state
         self.state = "stale" if self.rule.stale(self.time, now) else self.rule.state(self.raised)
         return self.state != before
+
+    def until(self) -> int | None:
+        """Up to when (ms) its newest value holds; None for one that is stale already, or for ever."""
+        return self.rule.until(self.time)
 
 
 def first_position(location: object) -> tuple[float, float] | None:

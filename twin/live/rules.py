@@ -74,6 +74,10 @@ class Rule:
             return True
         return self.period is not None and now - time > self.period * 1000 * STALE_PERIODS
 
+    def until(self, time: int | None) -> int | None:
+        """Up to when (ms) a newest value is not stale; None without one, or where it never is."""
+        return None if time is None or self.period is None else int(time + self.period * 1000 * STALE_PERIODS)
+
 
 def thresholds(rows: Iterable[Mapping[str, Any]], where: str) -> tuple[Threshold, ...]:
     """Thresholds as data (level, side, raise, clear). Raises BadBody naming the faulty one."""

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.twin.live.rooms import ROOT, STREAM, Room, made, thing
+from tests.unit.twin.live.sensors import sensor
+from twin.live.rules import Rule
 
 
 def ago(**delta):
@@ -318,3 +320,24 @@ def test_an_observation_belongs_to_what_its_path_says_or_is_refused(room):
         assert (await client.get(f"{ROOT}/Datastreams(2)/Observations")).json()["value"] == []
 
     room.run(scenario)
+
+
+def test_silence_is_noticed_of_those_who_are_silent_and_no_other_is_looked_at(room):
+    kept = sensor(1, (24.9, 60.1))
+    kept.rule = Rule(period=1)
+    kept.time, other = 10_000, sensor(2, (24.9, 60.1))
+    other.rule, other.time = Rule(period=100), 10_000
+    room.live.streams = {1: kept, 2: other}
+    for stream in (kept, other):
+        room.live._time(stream)
+        room.live._time(stream)
+    assert room.live._due(13_000) == []
+    assert room.live._due(13_001) == [kept]
+    assert not kept.judge(13_000)
+    kept.time = 12_000
+    room.live._time(kept)
+    assert room.live._due(15_000) == []
+    assert room.live._due(15_001) == [kept]
+    assert kept.judge(15_001)
+    room.live._time(kept)
+    assert room.live._due(10**6) == [other]
