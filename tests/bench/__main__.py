@@ -27,6 +27,7 @@ from tests.bench import (
     intake,
     kept,
     large,
+    loads,
     models,
     observations,
     overload,
@@ -149,6 +150,7 @@ def _cost(result: features.Result) -> None:
 
 def _large(folder: Path) -> str:
     rows = _told(large.figures(SMALL, LARGE, folder)) + _told([files.citygml_memory(folder / "gml")])
+    rows += _told(loads.rows(folder / "loads", 200_000, 1_000_000))
     title = f"## {LARGE.count:,} features in a GeoPackage"
     return "\n\n".join([title, report.surroundings(), report.table(rows)])
 
