@@ -51,7 +51,7 @@ from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
 from tiles.vector import overview
 from tiles.vector.clip import Clip
-from tiles.vector.overview import Drawing
+from tiles.vector.overview import Drawing, Made
 from tiles.vector.tilejson import vector_layer
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
@@ -68,17 +68,6 @@ type Bounds = Literal["content", "edits"]
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Fragment:
-    body: bytes
-    merged: int
-    thin: bool
-
-    @property
-    def weight(self) -> int:
-        return len(self.body) + 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +98,7 @@ class Caches:
     def __init__(self, files: OpenFiles | None = None) -> None:
         """``files`` are the rasters of the city that are open."""
         self.tiles: Cache[Tile] = Cache(CACHE_BYTES)
-        self.fragments: Cache[_Fragment] = Cache(FRAGMENT_BYTES)
+        self.fragments: Cache[Made] = Cache(FRAGMENT_BYTES)
         self.blocks = Blocks(files)
 
 
@@ -209,22 +198,31 @@ class Tiles:
         return self._cache.make((ids, z, x, y, etag), lambda: self._join(ids, (z, x, y), clip, etag))
 
     def _join(self, ids: tuple[str, ...], at: tuple[int, int, int], clip: Clip, etag: str) -> Tile:
-        parts = [self._fragment(layer_id, at, clip, len(ids) > 1) for layer_id in ids]
+        budget = overview.Budget()
+        parts = [self._fragment(layer_id, at, clip, budget, len(ids) > 1) for layer_id in ids]
+        share = overview.shares(parts, budget)
+        if share is not None:
+            parts = [
+                part if share.holds(part) else self._fragment(layer_id, at, clip, share, True)
+                for layer_id, part in zip(ids, parts, strict=True)
+            ]
         body = b"".join(part.body for part in parts)
         packed = igzip.compress(body, _GZIP_LEVEL, mtime=0) if body else b""
         thin = any(part.thin for part in parts)
         return Tile(packed, etag, sum(part.merged for part in parts), thin)
 
-    def _fragment(self, layer_id: str, at: tuple[int, int, int], clip: Clip, keep: bool) -> _Fragment:
+    def _fragment(
+        self, layer_id: str, at: tuple[int, int, int], clip: Clip, budget: overview.Budget, keep: bool
+    ) -> Made:
         if not keep:
-            return self._encode(layer_id, at, clip)
+            return self._encode(layer_id, at, clip, budget)
         version = self._etag(self.freshness.vector((layer_id,), *at), clip)
-        return self._fragments.make((layer_id, *at, version), lambda: self._encode(layer_id, at, clip))
+        key = layer_id, *at, version, budget
+        return self._fragments.make(key, lambda: self._encode(layer_id, at, clip, budget))
 
-    def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip) -> _Fragment:
+    def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip, budget: overview.Budget) -> Made:
         drawing = _drawing(self._layer(layer_id))
-        made = overview.layer(layer_id, self._snapshot(layer_id), drawing, at, clip)
-        return _Fragment(made.body, made.merged, made.thin)
+        return overview.layer(layer_id, self._snapshot(layer_id), drawing, at, clip, budget)
 
     def tilejson(self, ids: Sequence[str], base_url: str, attribution: str = "") -> Tile:
         """TileJSON 3.0.0 of one or more layers; ``attribution`` is HTML. Raises NotFound."""

@@ -8,7 +8,9 @@ its version counts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from tiles import dictionary
 from tiles import scheme as world
 from tiles.batch import Batch
 from tiles.dictionary import DictionaryColumn
-from tiles.levels import merged
+from tiles.levels import crowded, merged
 from tiles.levels.build import AREAS, LINES, POINTS, VISIBLE, Scheme
 from tiles.levels.cells import Field
 from tiles.levels.merged import Merged
@@ -35,11 +37,13 @@ APART = 16
 @dataclass(frozen=True, slots=True)
 class Detail:
     """How much a tile may hold: features of a group that are drawn one by one where they are more than
-    ``features`` in all, that is ``limit``; ``thin``: only properties that are drawn."""
+    ``features`` in all, that is ``limit``; ``thin``: only properties that are drawn; ``crowded``: all is one
+    feature, of so many vertices."""
 
     features: int = 20_000
     limit: int = 78
     thin: bool = False
+    crowded: int | None = None
 
 
 #: What is tried, one after the other, until a tile is within its budget.
@@ -50,6 +54,9 @@ DETAILS = (
     Detail(5_000, 16, thin=True),
     Detail(1_000, 4, thin=True),
     Detail(0, 0, thin=True),
+    Detail(0, 0, True, 30_000),
+    Detail(0, 0, True, 3_000),
+    Detail(0, 0, True, 0),
 )
 
 
@@ -69,6 +76,8 @@ def content(
     """The content of a tile. ``named`` are the properties that are drawn; ``exact``: a tile that is cut at
     its edge shows no area or sign of a group beside it."""
     sums = source.sums(lambda levels: levels.groups.get(field.z), field.keys, 6)
+    if detail.crowded is not None:
+        return _crowded(source, field, scheme, sums, detail.crowded)
     shown, hidden = _decided(sums, field, detail)
     box = world.tile_box(field.z, field.x, field.y, 1 / 64)
     features = source.features(field, field.cells[shown], box)
@@ -82,6 +91,18 @@ def content(
     groups = _merged(source, field, scheme, sums, hidden, exact)
     inside = hidden & field.own
     return Content(_together(features, groups, scheme), int(sums[inside][:, :3].sum()), thin)
+
+
+def _crowded(source: Source, field: Field, scheme: Scheme, sums: Numbers, vertices: int) -> Content:
+    box = world.tile_box(field.z, field.x, field.y, 1 / 64)
+    large = source.features(field, field.cells[:0], box)
+    if not len(large):
+        groups = _merged(source, field, scheme, sums, sums[:, :3].any(axis=1), True)
+    else:
+        groups = crowded.whole(field, scheme, sums, large, vertices)
+    nothing = large.take(np.empty(0, np.int64))
+    batch = _together(replace(nothing, props={}), groups, scheme)
+    return Content(batch, sum(cast("Sequence[int]", groups.props[merged.COUNT][0])), True)
 
 
 def _decided(sums: Numbers, field: Field, detail: Detail) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -5,14 +5,13 @@ What does not fit is merged (:mod:`tiles.levels`), never left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from isal import igzip
 
-from layers.types import Bbox
 from tiles import scheme as world
-from tiles.batch import Batch
 from tiles.levels import source, tile
 from tiles.levels.build import Scheme
 from tiles.levels.cells import NEAR, field
@@ -44,13 +43,54 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A layer message of a tile, its size gzipped, how many features are merged in it, and whether properties
-    that are not drawn were left out."""
+    """A layer message of a tile, its size gzipped, how many features it has, of how many others it tells as
+    merged, and whether properties that are not drawn were left out."""
 
     body: bytes
     packed: int
+    features: int
     merged: int
     thin: bool
+
+    @property
+    def weight(self) -> int:
+        """Bytes held."""
+        return len(self.body) + 200
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bytes, gzipped, and features."""
+
+    bytes: int = MOST_BYTES
+    features: int = MOST_FEATURES
+
+    def holds(self, made: Made) -> bool:
+        """Whether a layer is within it."""
+        return made.packed <= self.bytes and made.features <= self.features
+
+
+def shares(parts: Sequence[Made], budget: Budget) -> Budget | None:
+    """What each of some layers may have of a tile, so that all are within its budget; None where they are.
+
+    Layers that have less leave the rest to the others. It is a power of two below the budget, so that
+    neighbouring tiles cut a layer alike."""
+    sizes, counts = [part.packed for part in parts], [part.features for part in parts]
+    level, features = _level(sizes, budget.bytes), _level(counts, budget.features)
+    return (
+        None
+        if level is None and features is None
+        else Budget(level or budget.bytes, features or budget.features)
+    )
+
+
+def _level(sizes: Sequence[int], most: int) -> int | None:
+    if sum(sizes) <= most:
+        return None
+    level = most
+    while sum(min(size, level) for size in sizes) > most:
+        level //= 2
+    return level
 
 
 def layer(
@@ -59,15 +99,15 @@ def layer(
     drawing: Drawing,
     at: tuple[int, int, int],
     clip: Clip,
-    most: int = MOST_BYTES,
-    features: int = MOST_FEATURES,
+    budget: Budget,
 ) -> Made:
-    """One layer of a tile in so many bytes, gzipped, and features."""
-    whole = _whole(snapshot, at) if at[0] >= WHOLE_ZOOM else None
-    if whole is not None and len(whole) <= features:
-        made = _made(name, Content(whole, 0, False), at, clip)
-        if made.packed <= most:
-            return made
+    """One layer of a tile within a budget."""
+    if at[0] >= WHOLE_ZOOM:
+        whole = snapshot.window(world.tile_box(*at, BUFFER / EXTENT))
+        if len(whole) <= budget.features:
+            made = _made(name, Content(whole, 0, False), at, clip)
+            if budget.holds(made):
+                return made
     place = field(*at, near=at[0] >= WHOLE_ZOOM)
     if at[0] >= WHOLE_ZOOM:
         near = snapshot.window(world.tile_box(*at, NEAR))
@@ -75,20 +115,17 @@ def layer(
     else:
         groups = source.source(snapshot, snapshot.index, drawing.scheme)
     for detail in DETAILS:
-        if detail.features > features and detail is not DETAILS[-1]:
+        if detail.features > budget.features:
             continue
         content = tile.content(groups, place, drawing.scheme, detail, drawing.named, clip == "exact")
+        if len(content.batch) > budget.features and detail is not DETAILS[-1]:
+            continue
         made = _made(name, content, at, clip)
-        if made.packed <= most:
+        if budget.holds(made):
             break
     return made
 
 
-def _whole(snapshot: Columns, at: tuple[int, int, int]) -> Batch:
-    box: Bbox = world.tile_box(*at, BUFFER / EXTENT)
-    return snapshot.window(box)
-
-
 def _made(name: str, content: Content, at: tuple[int, int, int], clip: Clip) -> Made:
     body = encode.layer(name, content.batch, *at, clip)
-    return Made(body, len(igzip.compress(body, _LEVEL)), content.merged, content.thin)
+    return Made(body, len(igzip.compress(body, _LEVEL)), len(content.batch), content.merged, content.thin)
