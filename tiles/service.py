@@ -30,13 +30,11 @@ from layers.types import Bbox
 from tiles import extent, freshness, scheme, storeys
 from tiles.batch import Batch
 from tiles.cache import Cache
-from tiles.column_build import FID
 from tiles.far import FarViews
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
-from tiles.levels import build as levels
 from tiles.made import Form, Tile, document
 from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
@@ -49,10 +47,9 @@ from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
 from tiles.snapshots import Snapshot
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
-from tiles.vector import overview
+from tiles.vector import documents, overview
 from tiles.vector.clip import Clip
-from tiles.vector.overview import Drawing, Made
-from tiles.vector.tilejson import vector_layer
+from tiles.vector.overview import Made
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
 EDITION = ".4"
@@ -221,7 +218,7 @@ class Tiles:
         return self._fragments.make(key, lambda: self._encode(layer_id, at, clip, budget))
 
     def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip, budget: overview.Budget) -> Made:
-        drawing = _drawing(self._layer(layer_id))
+        drawing = documents.drawing(self._layer(layer_id))
         return overview.layer(layer_id, self._snapshot(layer_id), drawing, at, clip, budget)
 
     def tilejson(self, ids: Sequence[str], base_url: str, attribution: str = "") -> Tile:
@@ -235,7 +232,8 @@ class Tiles:
             "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt{self.query}"],
             "minzoom": 0,
             "maxzoom": MAX_ZOOM,
-            "vector_layers": [vector_layer(layer) for layer in layers],
+            "vector_layers": [documents.vector_layer(layer) for layer in layers],
+            "merging": documents.merging(base_url, self.query),
         }
         if attribution:
             said["attribution"] = attribution
@@ -587,13 +585,3 @@ def _covers(known: Tree | None, fresh: Tree | None) -> bool:
     if known is None or fresh is None:
         return fresh is None
     return known.covers(fresh)
-
-
-def _drawing(layer: FeatureLayer) -> Drawing:
-    kind = kinds.known(layer.kind)
-    scheme_ = levels.scheme_of(kind.style, kind.body)
-    if scheme_.by is not None and layer.field(scheme_.by) is None:
-        scheme_ = replace(scheme_, by=None, values=())
-    assumed = kind.style.get("assumed")
-    named = {FID, scheme_.by, assumed["property"] if assumed else None}
-    return Drawing(scheme_, frozenset(name for name in named if name))

@@ -172,7 +172,7 @@ def _segments(
     origin: tuple[int, int],
 ) -> dict[int, Table]:
     rows = np.flatnonzero((batch.dims == LINE) & (enters == zoom))
-    out = {code: segments.coarser(fine) for code, fine in below.items()}
+    out = {code: segments.coarser(fine, zoom) for code, fine in below.items()}
     for code in np.unique(classes[rows]).tolist():
         fresh = segments.drawn(batch, rows[classes[rows] == code], zoom, origin)
         out[code] = table.joined([(1, out[code]), (1, fresh)]) if code in out else fresh

@@ -130,7 +130,7 @@ def lines(source: Source, field: Field, scheme: Scheme, sums: Numbers, groups: N
         which = paths.feature[at[:-1]]
         ones = np.ones(len(paths.feature), np.uint8)
         dims = np.full(len(which), LINE, np.uint8)
-        shapes = Shapes(dims, at, paths.offsets, ones, (paths.xy + place + 0.5) / n)
+        shapes = Shapes(dims, at, paths.offsets, ones, (paths.xy + place + segments.spacing(field.z) / 2) / n)
         found.append(Merged(groups[which], np.full(len(which), code), shapes))
         bare = np.setdiff1d(np.flatnonzero(counts[:, code]), which)
         found.append(_pixels(sums, groups[bare], code, n))
@@ -193,10 +193,8 @@ def counted(source: Source, field: Field, scheme: Scheme, sums: Numbers, made: M
                 None if own or not n else n for own, n in zip(one, each_class[:, code].tolist(), strict=True)
             ]
             props[f"{COUNT}_{names[code] or 'other'}"] = each, "integer"
-        filters = [
-            text + (f" AND {_class_filter(scheme, code)}" if code >= 0 else "")
-            for text, code in zip(filters, made.kind.tolist(), strict=True)
-        ]
+        texts = [f" AND {_class_filter(scheme, code)}" for code in range(len(names))] + [""]
+        filters = [text + texts[code] for text, code in zip(filters, made.kind.tolist(), strict=True)]
     props[COUNT] = count.tolist(), "integer"
     props[FILTER] = filters, "string"
     ids = FIRST_ID + ((field.cells[made.cell].astype(np.int64) << CLASS_BITS | made.kind + 1) % FIRST_ID)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from layers import quadtree
 from tiles.batch import Batch
@@ -26,6 +25,13 @@ IN_GROUP = FINER - DEEPER
 #: Places by which a line of a group may lie before its cell, and bits of a column or row.
 _BEFORE, _BITS = 32, 7
 KEY_BITS = 4 * _BITS
+#: The zoom to which the grid is of two pixels: there lines lie closer than they can be told apart.
+FAR = 10
+
+
+def spacing(zoom: int) -> int:
+    """Pixels from one place of a zoom's grid to the next."""
+    return 2 if zoom <= FAR else 1
 
 
 def drawn(batch: Batch, rows: Numbers, zoom: int, origin: tuple[int, int] = (0, 0)) -> Table:
@@ -39,7 +45,7 @@ def drawn(batch: Batch, rows: Numbers, zoom: int, origin: tuple[int, int] = (0, 
     of = np.repeat(owner, np.diff(coords))
     places = np.floor(batch.xy[index] * float(1 << (zoom + FINER))).astype(np.int64)
     local = places - np.stack([x0[of], y0[of]], axis=1) * (1 << IN_GROUP) + _BEFORE
-    local = np.clip(local, 0, (1 << _BITS) - 1)
+    local = np.clip(local, 0, (1 << _BITS) - 1) & -spacing(zoom)
     step = np.ones(max(len(index) - 1, 0), bool)
     step[coords[1:-1] - 1] = False
     step &= (local[1:] != local[:-1]).any(axis=1) if len(index) else step
@@ -63,12 +69,14 @@ def _ends(keys: Keys) -> tuple[Numbers, Numbers]:
     return first, np.stack([bits >> _BITS & mask, bits & mask], axis=1)
 
 
-def coarser(fine: Table) -> Table:
-    """The segments in the grid of the zoom above."""
+def coarser(fine: Table, zoom: int) -> Table:
+    """The segments in the grid of a zoom from those of the one below it."""
     cells = fine.keys >> np.uint64(KEY_BITS)
     quarter = np.stack(quadtree.columns_rows(cells & np.uint64(3)), axis=1) << IN_GROUP
-    first, second = (((end - _BEFORE + quarter) >> 1) + _BEFORE for end in _ends(fine.keys))
-    kept = (first != second).any(axis=1)
+    first, second = (
+        (((end - _BEFORE + quarter) >> 1) + _BEFORE) & -spacing(zoom) for end in _ends(fine.keys)
+    )
+    kept = (first[:, 0] != second[:, 0]) | (first[:, 1] != second[:, 1])
     return _table(cells[kept] >> np.uint64(2), first[kept], second[kept], fine.sums[kept, 0])
 
 
@@ -133,7 +141,7 @@ def _lines(start: Numbers, whose: Numbers, along: Numbers, begins: Numbers) -> P
     step = np.diff(xy, axis=0)
     turn = np.ones(len(xy), bool)
     cross = step[:-1, 0] * step[1:, 1] - step[:-1, 1] * step[1:, 0]
-    ahead = (step[:-1] * step[1:]).sum(axis=1) > 0
+    ahead = step[:-1, 0] * step[1:, 0] + step[:-1, 1] * step[1:, 1] > 0
     turn[1:-1] = ~((cross == 0) & ahead)
     turn[offsets[:-1]] = turn[offsets[1:] - 1] = True
     kept = np.concatenate([[0], np.cumsum(turn)])
@@ -141,8 +149,3 @@ def _lines(start: Numbers, whose: Numbers, along: Numbers, begins: Numbers) -> P
     rank = np.argsort(feature, kind="stable")
     index, moved = slices(kept[offsets], rank)
     return Paths(feature[rank], moved, xy[turn][index])
-
-
-def merged_columns(xy: NDArray[np.int64], zoom: int) -> NDArray[np.float64]:
-    """Places of the grid of a zoom in world units: the middles of its pixels."""
-    return np.asarray((xy + 0.5) / float(1 << (zoom + FINER)))

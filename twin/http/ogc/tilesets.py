@@ -11,6 +11,7 @@ from layers.errors import NotFound, shown
 from layers.model import FeatureLayer, Layer
 from layers.types import CRS84
 from tiles.scheme import MAX_ZOOM
+from tiles.vector import documents
 from twin.http import across, past
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, SCHEMA
@@ -182,6 +183,17 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         west, south, east, north = box
         document["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
     document["layers"] = [_vector_layer(context, layer)]
+    merging = documents.merging(context.root)
+    document["description"] = merging["description"]
+    document["links"].append(
+        link(
+            "related",
+            merging["members"].replace("{layer}", layer.id),
+            "application/geo+json",
+            context.say("The features that a merged one stands for", "合并要素所含的要素"),
+            templated=True,
+        )
+    )
     return document
 
 
@@ -222,7 +234,8 @@ def _vector_layer(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         "maxTileMatrix": str(MAX_ZOOM),
         "propertiesSchema": {
             "type": "object",
-            "properties": {field.name: json_type(field) for field in properties(layer)},
+            "properties": {name: {"type": type_} for name, type_ in documents.counts(layer).items()}
+            | {field.name: json_type(field) for field in properties(layer)},
         },
     }
     if (dimensions := dimension(layer)) is not None:

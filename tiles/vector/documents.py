@@ -1,0 +1,73 @@
+"""What is told of a layer's vector tiles: their properties, and what is merged in them by which rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from layers import kinds
+from layers.model import FeatureLayer
+from layers.types import REST
+from tiles.column_build import FID
+from tiles.levels import build, merged
+from tiles.levels.cells import DEEPER
+from tiles.levels.tile import APART, DETAILS, WHOLE_ZOOM
+from tiles.scheme import MAX_ZOOM
+from tiles.vector.overview import MOST_BYTES, MOST_FEATURES, Drawing
+
+_TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
+
+
+def drawing(layer: FeatureLayer) -> Drawing:
+    """How a layer is drawn: as its kind is."""
+    kind = kinds.known(layer.kind)
+    scheme = build.scheme_of(kind.style, kind.body)
+    if scheme.by is not None and layer.field(scheme.by) is None:
+        scheme = replace(scheme, by=None, values=())
+    assumed = kind.style.get("assumed")
+    named = {FID, scheme.by, assumed["property"] if assumed else None}
+    return Drawing(scheme, frozenset(name for name in named if name))
+
+
+def counts(layer: FeatureLayer) -> dict[str, str]:
+    """The properties of what is merged, which a feature has not: name → ``integer`` or ``string``."""
+    scheme = drawing(layer).scheme
+    classes = [*scheme.values, "other"] if scheme.by is not None else []
+    names = [merged.COUNT, *(f"{merged.COUNT}_{name}" for name in classes)]
+    return dict.fromkeys(names, "integer") | {merged.FILTER: "string"}
+
+
+def vector_layer(layer: FeatureLayer) -> dict[str, object]:
+    """What TileJSON says of a layer."""
+    fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != REST}
+    more = {name: "Number" if type_ == "integer" else "String" for name, type_ in counts(layer).items()}
+    return {
+        "id": layer.id,
+        "description": layer.title.get("en") or next(iter(layer.title.values()), layer.id),
+        "minzoom": 0,
+        "maxzoom": MAX_ZOOM,
+        "fields": {"fid": "Number", "source_id": "String"} | more | fields,
+    }
+
+
+def merging(base_url: str, query: str = "") -> dict[str, Any]:
+    """What is merged in vector tiles and why; ``query`` stands behind addresses of what was."""
+    at = f"&{query.removeprefix('?')}" if query else ""
+    items = f"{base_url}/ogc/collections/{{layer}}/items"
+    filter_ = f"{{{merged.FILTER}}}"
+    return {
+        "description": (
+            f"A group is the features of a layer whose box's middle lies in one tile {DEEPER} zooms deeper,"
+            f" if the box is no larger. Below zoom {WHOLE_ZOOM} it is merged where most of its features"
+            f" would be smaller than {build.SEEN} pixels of a tile of {build.PIXELS}, or its points more"
+            f" than {APART}; at any zoom"
+            f" where a tile would exceed its limits, beginning with groups of more than {DETAILS[0].limit}."
+            " Nothing is left out: what is merged tells how many features it stands for, and which. While"
+            " anything of a layer is merged in a tile, its features have only the properties that are drawn."
+        ),
+        "limits": {"bytes": MOST_BYTES, "features": MOST_FEATURES},
+        "count": merged.COUNT,
+        "members": f"{items}?filter={filter_}&filter-lang={quote('cql2-text')}{at}",
+        "overzoom": f"Tiles beyond zoom {MAX_ZOOM} are drawn from those of it",
+    }
