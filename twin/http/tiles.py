@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -23,6 +24,7 @@ from twin.http.room import Room, Route, Site, of_features
 
 if TYPE_CHECKING:
     from layers.model import FeatureLayer
+    from twin.catalogue.view import View
     from twin.city import City
     from twin.settings import Credit
 
@@ -42,6 +44,8 @@ FORMS = ("mvt", "pbf", MVT)
 #: Pages of other origins may see how long a tile took, as a map that tunes itself wants to know.
 _TIMING = (b"timing-allow-origin", b"*")
 _DIGITS = 9
+#: Addresses of tiles of which is known what they name.
+MOST_ADDRESSES = 65_536
 
 
 def make(site: Site) -> Sequence[Room]:
@@ -49,7 +53,8 @@ def make(site: Site) -> Sequence[Room]:
     city = site.city
 
     async def tile(scope: Scope, receive: Receive, send: Send, layers: str, z: str, x: str, y: str) -> None:
-        await vector_tile(city, scope, send, layer_ids(layers), z, x, y)
+        if not await _again(past.view(city, scope), scope, send):
+            await vector_tile(city, scope, send, layer_ids(layers), z, x, y)
 
     async def tilejson(scope: Scope, receive: Receive, send: Send, layers: str) -> None:
         f = respond.query_map(scope, OF_FEATURES | {"f"}).get("f") if scope["query_string"] else None
@@ -167,13 +172,78 @@ async def vector_tile(
     tiles = view.tiles
     if tiles is None:
         tiles = await city.aside(view.make_tiles)
+    before = _state(tiles)
     etag = await version(city, view.present.local, tiles, tiles.vector_etag, ids, *at, clip)
+    if view.local:
+        _ADDRESSES.learn(tiles, before, scope, _Address(ids, at, etag))
     if await answers.fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
     if made is None:
         made = await city.aside(tiles.vector, ids, *at, clip)
     await deliver(scope, send, made, MVT, empty)
+
+
+class _Address(NamedTuple):
+    """What the address of a tile names, and the ETag there."""
+
+    ids: tuple[str, ...]
+    at: tuple[int, int, int]
+    etag: str
+
+
+#: An epoch, and a number of its log.
+type _State = tuple[str, int]
+
+
+def _state(tiles: Tiles) -> _State:
+    return tiles.freshness.epoch, tiles.freshness.seq
+
+
+class _Addresses:
+    """What addresses of vector tiles name, while nothing changes: reading one and finding its ETag takes
+    longer than to answer that it is known."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Tiles, tuple[_State, dict[tuple[str, bytes], _Address]]]
+        self._known = WeakKeyDictionary()
+
+    def learn(self, tiles: Tiles, state: _State, scope: Scope, address: _Address) -> None:
+        """Remember the address of a request, which was read in this state."""
+        if state != _state(tiles):
+            return
+        known = self._known.get(tiles)
+        if known is None or known[0] != state or len(known[1]) >= MOST_ADDRESSES:
+            known = self._known[tiles] = state, {}
+        known[1][scope["path"], scope["query_string"]] = address
+
+    def find(self, tiles: Tiles, scope: Scope) -> _Address | None:
+        """What the address of a request names, if it is known and nothing changed since."""
+        known = self._known.get(tiles)
+        if known is None or not tiles.freshness.current() or known[0] != _state(tiles):
+            return None
+        return known[1].get((scope["path"], scope["query_string"]))
+
+
+_ADDRESSES = _Addresses()
+
+
+async def _again(view: View, scope: Scope, send: Send) -> bool:
+    """Answer for a tile that was asked for since the last change and is in memory, or at the client; True
+    when done."""
+    tiles = view.tiles
+    if tiles is None or not view.local:
+        return False
+    address = _ADDRESSES.find(tiles, scope)
+    if address is None:
+        return False
+    if await answers.fresh(scope, send, address.etag):
+        return True
+    made = tiles.vector_held(address.ids, *address.at, address.etag)
+    if made is None:
+        return False
+    await deliver(scope, send, made, MVT)
+    return True
 
 
 @lru_cache(maxsize=256)
