@@ -17,6 +17,9 @@ const MOST_ERROR = 9;
 /** The lowest zoom of a layer that lies within few tiles of it. */
 const LOWEST_ZOOM = 14;
 const HIGHEST_ZOOM = 16;
+/** A layer of so few features that lies within a tile so many zooms over the lowest one is small. */
+const FEW = 20_000;
+const FEW_ZOOMS = 3;
 /** By how much of the camera's height they are raised: the sides of what is merged for a far view are so long that the ground
  * is curved under them. */
 const RAISED = 0.0004;
@@ -88,7 +91,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   const maxZoom = Math.min(maxzoom, HIGHEST_ZOOM);
   const provider = (await ShapeTiles.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
     extent: Rectangle.fromDegrees(...padded(extent)),
-    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent)), maxZoom),
+    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent, layer.count)), maxZoom),
     maxZoom,
   })) as ShapeTiles;
   provider.outlined = isOutlined(layer);
@@ -98,10 +101,11 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   return new Shapes(layer, tileset, provider, context);
 }
 
-/** The zoom at which a layer lies within four tiles: from farther away there is nothing to see in fewer. */
-function lowestZoom([west, south, east, north]: readonly number[] & { length: 4 }): number {
+/** The zoom at which a layer lies within four tiles: from farther away there is nothing to see in fewer. Of a small layer all is seen at once. */
+function lowestZoom([west, south, east, north]: readonly number[] & { length: 4 }, count: number): number {
   const wide = Math.max(east! - west!, (north! - south!) / Math.max(Math.cos((south! * Math.PI) / 180), 0.1), 1e-6);
-  return Math.min(Math.max(Math.floor(Math.log2(360 / wide)), 0), LOWEST_ZOOM);
+  const zoom = Math.max(Math.floor(Math.log2(360 / wide)), 0);
+  return count <= FEW && zoom >= LOWEST_ZOOM - FEW_ZOOMS ? LOWEST_ZOOM : Math.min(zoom, LOWEST_ZOOM);
 }
 
 /** Room for features that an edit moves beyond today's extent: the tile tree cannot grow later. */
