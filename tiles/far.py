@@ -22,6 +22,7 @@ from tiles.past import PastColumns
 from tiles.scene import blocks, build, tree
 from tiles.scene.blocks import Cells
 from tiles.scene.build import Style
+from tiles.scene.tileset import blocks_uri
 from tiles.scene.tree import FAR_ZOOM, SPLIT, Node
 from tiles.scheme import SCENE_ZOOMS
 
@@ -59,7 +60,9 @@ class FarViews:
         copyright_: str = "",
     ) -> None:
         """``etag`` gives the ETag of a version and a mark; ``cache`` keeps what is made."""
-        self._columns, self._etag, self._cache = columns, etag, cache
+        self.columns, self._etag, self._cache = columns, etag, cache
+        #: Whether files say where the features of a block are listed, which static ones have nowhere.
+        self.lists_members = True
         self._ground, self._copyright = ground, copyright_
         self._cells: Cache[Cells] = Cache(CELL_BYTES)
 
@@ -73,7 +76,12 @@ class FarViews:
         """The ETag of the blocks of a node as of the last ``freshness.update``. Raises NotFound."""
         self._check(layer_id, z, x, y, FAR_ZOOM)
         form: Form = "gpu" if asked in ("gpu", "both") else "none"
-        return self._etag(self._columns.freshness.blocks(layer_id, z, x, y), "b", form)
+        return self._etag(self.columns.freshness.blocks(layer_id, z, x, y), "b", form)
+
+    def entry(self, layer_id: str, node: Node) -> dict[str, str]:
+        """What pages are told of blocks that changed: their address and version. Raises NotFound."""
+        version = self.etag(layer_id, *node).strip('"')
+        return {"url": f"3dtiles/{layer_id}/{blocks_uri(node)}", "version": version}
 
     def held(self, layer_id: str, z: int, x: int, y: int, etag: str) -> Tile | None:
         """The blocks of that ETag if they are in memory."""
@@ -82,20 +90,22 @@ class FarViews:
     def tile(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> Tile:
         """The blocks of a node as a GLB, never empty, for clients that draw one box at many places as that.
         Raises NotFound."""
-        self._columns.freshness.update()
+        self.columns.freshness.update()
         etag = self.etag(layer_id, z, x, y, asked)
         key = ("blocks", layer_id, z, x, y, etag)
         return self._cache.make(key, lambda: self._tile(layer_id, (z, x, y), etag, asked in ("gpu", "both")))
 
     def _tile(self, layer_id: str, node: Node, etag: str, instanced: bool) -> Tile:
         held = self._held(layer_id, node)
-        body = build.far(held, node, self._style(layer_id), self._ground, self._copyright, instanced)
+        body = build.far(
+            held, node, self._style(layer_id), self._ground, self._copyright, instanced, self.lists_members
+        )
         return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
     def members(self, layer_id: str, z: int, x: int, y: int, above: bool | None = None) -> Members:
         """The features for which the blocks of a cell stand: all, those of what stands ``above`` the others
         by itself, or the others. Raises NotFound."""
-        self._columns.freshness.update()
+        self.columns.freshness.update()
         self._check(layer_id, z, x, y, FAR_ZOOM + SPLIT)
         batch = self._features(layer_id, (z, x, y), z - SPLIT)
         _, high = build.ends(batch, self._rule(layer_id))
@@ -111,7 +121,7 @@ class FarViews:
         scheme.check_tile(z, x, y, (0, deepest))
 
     def _kind(self, layer_id: str) -> Kind:
-        return kinds.known(self._columns.layer(layer_id).kind)
+        return kinds.known(self.columns.layer(layer_id).kind)
 
     def _rule(self, layer_id: str) -> Prism:
         body = self._kind(layer_id).body
@@ -127,7 +137,7 @@ class FarViews:
     def _held(self, layer_id: str, node: Node) -> Cells:
         if node[0] > _WHOLE:
             return self._added_up(layer_id, node)
-        freshness = self._columns.freshness
+        freshness = self.columns.freshness
         key = freshness.epoch, layer_id, node, freshness.blocks(layer_id, *node)
         return self._cells.make(key, lambda: self._made(layer_id, node))
 
@@ -155,7 +165,7 @@ class FarViews:
         rule, style = self._rule(layer_id), self._style(layer_id)
         names = [rule.low, rule.high, *([style[0]] if style else [])]
         z, x, y = cell
-        batch = self._columns.snapshot(layer_id).meeting(np.array([scheme.tile_box(z, x, y)]), names)
+        batch = self.columns.snapshot(layer_id).meeting(np.array([scheme.tile_box(z, x, y)]), names)
         n = 1 << z
         middle = np.clip(np.floor((batch.boxes[:, :2] + batch.boxes[:, 2:]) / 2 * n), 0, n - 1)
         inside = (middle[:, 0] == x) & (middle[:, 1] == y)

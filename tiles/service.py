@@ -40,7 +40,7 @@ from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, State, States
 from tiles.scene import build, fit, tree
-from tiles.scene.tileset import blocks_uri, tileset
+from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
 from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
@@ -561,13 +561,7 @@ class Tiles:
             touched += [self._node_entry(layer_id, node) for node in nodes]
         if self.far.drawn(layer_id):
             above = dict.fromkeys(node for change in changes for node in freshness.touched_blocks(change))
-            touched += [
-                {
-                    "url": f"3dtiles/{layer_id}/{blocks_uri(node)}",
-                    "version": self.far.etag(layer_id, *node).strip('"'),
-                }
-                for node in above
-            ]
+            touched += [self.far.entry(layer_id, node) for node in above]
         return touched
 
 

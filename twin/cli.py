@@ -31,6 +31,8 @@ undo_app = typer.Typer(no_args_is_help=True, help="Take back what was done: show
 app.add_typer(undo_app, name="undo")
 audit_app = typer.Typer(no_args_is_help=True, help="The chain of what was done (audit in city.yml).")
 app.add_typer(audit_app, name="audit")
+tiles_app = typer.Typer(no_args_is_help=True, help="Static tiles: built of the city, and checked.")
+app.add_typer(tiles_app, name="tiles")
 model_app = typer.Typer(no_args_is_help=True, help="Versions of a model, checked in beside what is there.")
 app.add_typer(model_app, name="model")
 
@@ -388,6 +390,32 @@ def undo_area(
 
 ModelLayer = Annotated[str, typer.Argument(metavar="LAYER", help="The layer whose versions they are.")]
 VersionName = Annotated[str, typer.Argument(metavar="NAME", help="The version's name.")]
+
+
+@tiles_app.command("build")
+def tiles_build(
+    to: Annotated[Path, typer.Argument(help="A folder for 3D tiles, or FILE.pmtiles for vector tiles.")],
+    layers: Annotated[list[str] | None, typer.Option("--layer", help="A layer; all by default.")] = None,
+    *,
+    city: CityDir = DEFAULT_CITY,
+    maxzoom: Annotated[int, typer.Option(min=0, max=16, help="The last zoom of an archive.")] = 16,
+    processes: Annotated[int | None, typer.Option(min=1, help="How many; one a core by default.")] = None,
+) -> None:
+    """Write tiles of layers that any web server can serve."""
+    from twin import static_verbs
+
+    static_verbs.build(city, to, layers or [], deepest=maxzoom, processes=processes)
+
+
+@tiles_app.command("check")
+def tiles_check(
+    of: Annotated[str, typer.Argument(help="A folder, an archive, or http://…/3dtiles/LAYER/tileset.json.")],
+) -> None:
+    """Prove tiles whole: tree, boxes, errors, every feature once, counts. Exit code 1 where they are not."""
+    from twin import static_verbs
+
+    if not static_verbs.examine(of):
+        raise typer.Exit(1)
 
 
 @model_app.command("check-in")

@@ -139,15 +139,18 @@ def far(
     ground: Ground,
     copyright_: str = "",
     instanced: bool = False,
+    lists_members: bool = True,
 ) -> bytes:
     """The GLB of the blocks of a node; ``style`` is the field that they are drawn by, with the values that
-    its votes are of. ``instanced``: one box, at each place with its size."""
+    its votes are of. ``instanced``: one box, at each place with its size; ``lists_members``: they say where
+    their features are listed."""
     if not len(held):
         tiny, table = _tiny(at, ground), metadata.single(NO_FEATURE)
         return glb(tiny, table, 1, _centre(at, ground), copyright_=copyright_)
     held = blocks.drawn(held)
     of = at[0] + SPLIT
-    members = [f"../../../members/{of}/{x}/{y}.json?above={above}" for x, y, above in held.places.tolist()]
+    places = held.places.tolist() if lists_members else ()
+    members = [f"../../../members/{of}/{x}/{y}.json?above={above}" for x, y, above in places]
     drawn = None if style is None else (style[0], [style[1][i] for i in held.votes.argmax(axis=1).tolist()])
     table = metadata.blocks(held.sums[:, 0], held.heights, held.highest, members, drawn)
     west, south, east, north = scheme.tile_bounds(*at)

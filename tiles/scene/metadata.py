@@ -130,8 +130,10 @@ def blocks(
         "count": (_integers(count.astype(np.int64), all_known), "Features in the block"),
         "height": (_floats(np.round(height, 1), all_known), "Mean height, by area (m)"),
         "highest": (_floats(np.round(highest, 1), all_known), "Greatest height (m)"),
-        "members": (_words([each.encode() for each in members]), "Where the features are listed"),
     }
+    if members:
+        listed = _words([each.encode() for each in members])
+        columns["members"] = listed, "Where the features are listed"
     made = {
         key: replace(column, schema={**column.schema, "description": description})
         for key, (column, description) in columns.items()
