@@ -92,10 +92,12 @@ class Storey:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """The groups by name; nothing is said of empty ones."""
+    """The groups by name; nothing is said of empty ones. ``properties`` are those of the whole that it has,
+    none where no layer has the whole."""
 
     code: str | None
     whole: Feature | None
+    properties: Mapping[str, Any]
     storeys: Sequence[Storey]
     groups: Mapping[str, Group]
 
@@ -169,7 +171,9 @@ def of(view: View, live: Mapping[str, View], one: Building) -> Dossier:
         members.sort(key=lambda member: (member.distance or 0.0, member.layer.id, member.fid))
         groups[name] = Group(rule.title, len(members), members[:MOST])
     told = {name: group for name, group in groups.items() if group.count}
-    return Dossier(one.code, one.whole, _storeys(parts), told)
+    own = {} if one.whole is None else _values(view.rows(one.whole[0], [one.whole[1]]), 0)
+    facts = {name: value for name, value in own.items() if value is not None}
+    return Dossier(one.code, one.whole, facts, _storeys(parts), told)
 
 
 def _parts(view: View, features: Iterable[Feature]) -> Iterator[Member]:

@@ -139,7 +139,8 @@ def _told(context: Context, one: Dossier) -> dict[str, Any]:
         for each in one.storeys
     ]
     groups = {name: _group(context, group) for name, group in one.groups.items()}
-    return {"code": one.code, "storeys": storeys, "groups": groups}
+    facts = {"properties": dict(one.properties)} if one.whole is not None else {}
+    return {"code": one.code, **facts, "storeys": storeys, "groups": groups}
 
 
 def _group(context: Context, group: Group) -> dict[str, Any]:

@@ -240,6 +240,16 @@ def test_where_nothing_is_close_the_nearest_address_counts(ask: Ask) -> None:
     assert "addresses" not in dossier(ask, "houses", "B2")["groups"]
 
 
+@pytest.mark.parametrize("chief", [True, False])
+def test_a_building_has_its_own_facts_in_it_as_its_item_has_them(ask: Ask, chief: bool) -> None:
+    path = f"/ogc/collections/houses/items/{fid_of(ask, 'houses', 'B1')}"
+    item = ask("GET", path, chief=chief).json()["properties"]
+    facts = dossier(ask, "houses", "B1", chief=chief)["properties"]
+    assert facts == {name: value for name, value in item.items() if value is not None}
+    assert facts["source_id"] == "B1"
+    assert "properties" not in dossier(ask, "model", "m1")  # which no layer has as a whole
+
+
 def test_a_model_of_no_layer_of_buildings_has_one_by_what_its_parts_name(ask: Ask) -> None:
     for source in ("m1", "m2"):
         one = dossier(ask, "model", source)
