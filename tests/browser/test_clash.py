@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +44,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     city = str(init(folder / "city"))
     twin("load", str(house().write(folder / "house.ifc")), "--as", "house", "--city", city)
     twin("load", str(_ducts().write(folder / "ducts.ifc")), "--as", "ducts", "--city", city)
+    pipe = {"type": "LineString", "coordinates": [at(7.9, -1.0), at(7.9, 4.5)]}
+    facts = {"medium": "water", "diameter_mm": 200, "depth_m": 1.0, "name": "main"}
+    document = {"type": "Feature", "geometry": pipe, "properties": facts}
+    (folder / "pipes.geojson").write_text(json.dumps(document))
+    twin("load", str(folder / "pipes.geojson"), "--as", "pipes", "--kind", "pipeline", "--city", city)
     revised = str(_revised().write(folder / "revised.ifc"))
     twin("model", "check-in", "house", revised, "--name", "v2", "--city", city)
     running = Server.start(Path(city))
@@ -73,7 +79,8 @@ def test_clashes_are_begun_listed_and_seen(tab: Tab, tmp_path: Path) -> None:
     page.locator("[data-version=v2] [data-model=clash]").click()
     assert "碰撞检查" in page.locator("twin-clashes h3").inner_text()
     assert page.locator("[data-beside]").evaluate_all("all => all.map(one => one.dataset.beside)") == [
-        "ducts"
+        "ducts",
+        "pipes",
     ]
     assert tab.violations() == []
     page.locator("[data-clash=start]").click()
@@ -127,6 +134,7 @@ def test_nothing_is_begun_against_a_layer_that_is_left_out(tab: Tab) -> None:
     page = tab.page
     page.locator("[data-version=v2] [data-model=clash]").click()
     page.locator("[data-beside=ducts]").uncheck()
+    page.locator("[data-beside=pipes]").uncheck()
     page.locator("[data-clash=tolerance]").fill("5")
     page.locator("[data-clash=start]").click()
     page.locator("[data-clash-count='1']").wait_for()
@@ -134,6 +142,32 @@ def test_nothing_is_begun_against_a_layer_that_is_left_out(tab: Tab) -> None:
         f"/ogc/jobs/{tab.js('window.twin.state().clash')}", headers=tab.server.auth
     ).json()
     assert job["input"] == {"layer": "house", "version": "v2", "beside": [], "tolerance_m": 0.005}
+
+
+def test_what_is_too_near_to_a_pipe_is_listed_after_the_clashes(tab: Tab, tmp_path: Path) -> None:
+    page = tab.page
+    page.set_viewport_size({"width": 1200, "height": 700})
+    page.locator("[data-clash=back]").click()
+    page.locator("[data-version=v2] [data-model=clash]").click()
+    page.locator("[data-clash=clearance]").fill("3")
+    page.locator("[data-clash=start]").click()
+    page.locator("[data-clash-near='5']").wait_for()
+    assert "3" in page.locator("section[data-clash-job] .counts").first.inner_text()
+    # from the tube's top, 0.9 m below the ground, to the beam's underside, 1 m above it
+    beside = _rows(tab)[2:]
+    assert ["1.9 m" in one for one in beside if "beam" in one] == [True]
+    assert all("main" in one for one in beside)
+    page.locator("[data-pair='2']").click()
+    page.locator(".values [data-card^='pipes/']").wait_for()
+    assert tab.violations() == []
+    page.screenshot(path=str(tmp_path / "near.png"))
+    with page.expect_download() as begun:
+        page.locator("[data-clash=download]").click()
+    table = list(csv.DictReader(io.StringIO(Path(begun.value.path()).read_text("utf-8-sig"))))
+    gaps = {one["new_title"]: float(one["gap_m"]) for one in table[2:]}
+    assert gaps["beam"] == pytest.approx(1.9, abs=0.01)
+    assert list(gaps.values()) == sorted(gaps.values())
+    page.set_viewport_size(cast(Any, SIZE))
 
 
 def test_a_job_that_is_gone_is_told(tab: Tab) -> None:

@@ -26,12 +26,15 @@ export interface Clash {
   volume_m3?: number;
   depth_m?: number;
   crossings?: number;
+  /** Of two that are apart: metres between them. */
+  gap_m?: number;
 }
 
 export interface ClashResult {
-  /** The largest first; at most 1000. */
+  /** The largest first, at most 1000; then those that are apart, but not as far as was asked for. */
   pairs: readonly Clash[];
   count: number;
+  near_count: number;
   looked: number;
   others: number;
   /** Bodies that are not closed. */
@@ -43,6 +46,8 @@ export interface ClashResult {
 export interface ClashInput {
   version: string;
   tolerance_m: number;
+  /** How far from pipes the new elements have to be; 0: not looked at. */
+  clearance_m?: number;
   /** Null: all layers that are drawn in 3D. */
   beside: readonly string[] | null;
 }
@@ -67,7 +72,9 @@ export async function startClash(layer: string, { beside, ...input }: ClashInput
 }
 
 export async function getClash(job: string, signal: AbortSignal): Promise<ClashJob> {
-  return getJson<ClashJob>(`ogc/jobs/${encodeURIComponent(job)}`, { cache: 'no-store', signal });
+  const found = await getJson<ClashJob & { result?: { near: readonly Clash[] } }>(`ogc/jobs/${encodeURIComponent(job)}`, { cache: 'no-store', signal });
+  const { result } = found;
+  return result && found.processID === 'clash' ? { ...found, result: { ...result, pairs: [...result.pairs, ...result.near] } } : found;
 }
 
 export async function endClash(job: string): Promise<void> {
@@ -78,6 +85,9 @@ export async function endClash(job: string): Promise<void> {
 export function obstacles(layers: readonly LayerConfig[], of: string): LayerConfig[] {
   return layers.filter((layer) => layer.id !== of && layer.version === undefined && layer.scene !== null);
 }
+
+/** Whether a clearance means something: there are pipes among them. */
+export const hasPipes = (layers: readonly LayerConfig[]): boolean => layers.some(({ scene }) => scene?.body === 'tube');
 
 /** Metres above the ground of the place where they meet: the middle of the heights that both have. */
 export function heightOf({ new: fresh, other }: Clash): number {
@@ -99,11 +109,11 @@ const OF_ELEMENT = ['layer', 'id', 'element', 'title', 'category', 'storey', 'bu
 
 /** The list as a table (RFC 4180) that begins with the mark by which spreadsheets know UTF-8. */
 export function tableOf(pairs: readonly Clash[]): string {
-  const head = [...OF_ELEMENT.map((name) => `new_${name}`), ...OF_ELEMENT.map((name) => `other_${name}`), 'volume_m3', 'depth_m', 'crossings', 'lon', 'lat', 'height'];
+  const head = [...OF_ELEMENT.map((name) => `new_${name}`), ...OF_ELEMENT.map((name) => `other_${name}`), 'volume_m3', 'depth_m', 'crossings', 'gap_m', 'lon', 'lat', 'height'];
   const rows = pairs.map((one) => [
     ...OF_ELEMENT.map((name) => one.new[name]),
     ...OF_ELEMENT.map((name) => one.other[name]),
-    one.volume_m3, one.depth_m, one.crossings, ...one.at,
+    one.volume_m3, one.depth_m, one.crossings, one.gap_m, ...one.at,
   ]);
   return `\ufeff${[head, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('')}`;
 }

@@ -1,9 +1,9 @@
 /** The clashes of a model version: what it is held against, how far that is, and where it is in the way of what. */
 
-import { signal } from '@preact/signals-core';
+import { signal, type Signal } from '@preact/signals-core';
 import { html, nothing, type TemplateResult } from 'lit';
 import { layerConfig, select } from '../../app';
-import { endClash, isRunning, obstacles, startClash, tableOf, type Clash, type ClashElement, type ClashJob, type ClashResult } from '../../clash/clashes';
+import { endClash, hasPipes, isRunning, obstacles, startClash, tableOf, type Clash, type ClashElement, type ClashJob, type ClashResult } from '../../clash/clashes';
 import { clashingOf, type Clashing } from '../../clash/clashing';
 import { decimal, t, titleOf } from '../../i18n';
 import { clashSign } from '../../clash/sign';
@@ -14,6 +14,8 @@ const AT_ONCE = 100;
 /** Millimetres that bodies may be in one another: what is usual, and what the server takes. */
 const USUAL_MM = 10;
 const MOST_MM = 1000;
+/** Metres from pipes that may be asked for. */
+const MOST_CLEARANCE = 10;
 
 export class ClashView extends Panel {
   private readonly most = signal(AT_ONCE);
@@ -22,6 +24,7 @@ export class ClashView extends Panel {
   /** Layers that it is not held against. */
   private readonly without = signal<ReadonlySet<string>>(new Set());
   private readonly tolerance = signal(USUAL_MM);
+  private readonly clearance = signal(0);
   private readonly only = signal<string | null>(null);
 
   private get clashing(): Clashing {
@@ -68,29 +71,36 @@ export class ClashView extends Panel {
               >`,
             )}
           </fieldset>`}
-      <label class="choice"
-        ><span>${t('clash.tolerance')}</span
-        ><input
-          type="number"
-          data-clash="tolerance"
-          min="1"
-          max=${MOST_MM}
-          step="1"
-          required
-          .value=${String(this.tolerance.value)}
-          @change=${(event: Event) => {
-            this.tolerance.value = Number((event.target as HTMLInputElement).value);
-          }}
-      /></label>
+      ${this.number('tolerance', this.tolerance, 1, MOST_MM, 1)}
+      ${hasPipes(others) ? this.number('clearance', this.clearance, 0, MOST_CLEARANCE, 0.05) : nothing}
       <button class="action primary" data-clash="start" ?disabled=${this.busy.value}>${t('clash.start')}</button>
     </form>`;
+  }
+
+  private number(name: 'tolerance' | 'clearance', value: Signal<number>, min: number, max: number, step: number): TemplateResult {
+    return html`<label class="choice"
+      ><span>${t(`clash.${name}`)}</span
+      ><input
+        type="number"
+        data-clash=${name}
+        min=${min}
+        max=${max}
+        step=${step}
+        required
+        .value=${String(value.value)}
+        @change=${(event: Event) => {
+          value.value = Number((event.target as HTMLInputElement).value);
+        }}
+    /></label>`;
   }
 
   private submit(event: Event, layer: string, version: string, others: readonly string[]): void {
     event.preventDefault();
     const chosen = others.filter((id) => !this.without.peek().has(id));
     void this.doing(async () => {
-      const input = { version, tolerance_m: this.tolerance.peek() / 1000, beside: chosen.length === others.length ? null : chosen };
+      const clearance = this.clearance.peek();
+      const near = clearance > 0 ? { clearance_m: clearance } : {};
+      const input = { version, tolerance_m: this.tolerance.peek() / 1000, ...near, beside: chosen.length === others.length ? null : chosen };
       this.app.store.set({ clash: await startClash(layer, input) });
       this.most.value = AT_ONCE;
       this.only.value = null;
@@ -114,7 +124,7 @@ export class ClashView extends Panel {
     if (job.processID !== 'clash') return html`<p class="message" role="alert">${t('error.NotFound')}</p>`;
     return html`<section class="group" data-clash-job=${status}>
         <h3>${t('clash.of', { name: input.version, layer: this.titleOfLayer(input.layer) })}</h3>
-        <p class="counts">${t('clash.tolerance')} ${decimal(input.tolerance_m * 1000, 1)}</p>
+        <p class="counts">${t('clash.tolerance')} ${decimal(input.tolerance_m * 1000, 1)}${input.clearance_m ? html` · ${t('clash.clearance')} ${decimal(input.clearance_m, 2)}` : nothing}</p>
         ${isRunning(job)
           ? html`<progress max="100" value=${progress} aria-label=${t('clash')}></progress>
               <p role="status">${t('clash.running', { percent: progress })}</p>
@@ -128,11 +138,13 @@ export class ClashView extends Panel {
   }
 
   private summary(job: ClashJob, result: ClashResult): TemplateResult {
-    const { pairs, count, looked, others, open, left_out: leftOut } = result;
+    const { pairs, count, near_count: near, looked, others, open, left_out: leftOut } = result;
+    const isNearAsked = (job.input.clearance_m ?? 0) > 0;
     return html`<p role="status" data-clash-count=${count}><strong>${t('clash.found', { n: count })}</strong></p>
+      ${isNearAsked ? html`<p role="status" data-clash-near=${near}><strong>${t('clash.near', { n: near })}</strong></p>` : nothing}
       <p class="counts">${t('clash.looked', { looked: decimal(looked, 0), others: decimal(others, 0) })}</p>
       ${open > 0 ? html`<p class="why">${t('clash.open', { n: open })}</p>` : nothing}
-      ${count > pairs.length ? html`<p class="why">${t('clash.most', { n: pairs.length })}</p>` : nothing}
+      ${count + near > pairs.length ? html`<p class="why">${t('clash.most', { n: pairs.length })}</p>` : nothing}
       ${Object.entries(leftOut).map(([id, why]) => html`<p class="why" data-left-out=${id}>${t('clash.leftOut', { layer: this.titleOfLayer(id) })} <span lang="en">${why}</span></p>`)}
       ${pairs.length === 0
         ? nothing
@@ -176,7 +188,7 @@ export class ClashView extends Panel {
 
   private row(index: number, one: Clash): TemplateResult {
     const isChosen = this.clashing.chosen.value === index;
-    const size = one.volume_m3 === undefined ? t('clash.crossings', { n: one.crossings ?? 0 }) : t('clash.volume', { volume: decimal(one.volume_m3, 4), depth: decimal(1000 * (one.depth_m ?? 0), 0) });
+    const size = sizeOf(one);
     return html`<li>
       <button class="change" data-pair=${index} aria-expanded=${isChosen} @click=${() => this.clashing.choose(isChosen ? null : index)}>
         ${clashSign('clash')}<span class="title">${one.new.title}</span> ${clashSign('obstacle')}<span class="title">${one.other.title}</span>
@@ -193,4 +205,11 @@ export class ClashView extends Panel {
       <button class="link" data-card=${`${one.layer}/${one.id}`} @click=${() => select(this.app, { type: 'feature', layer: one.layer, fid: one.id })}>${t('change.card')}</button>`;
   }
 }
+
+function sizeOf(one: Clash): string {
+  if (one.gap_m !== undefined) return t('clash.gap', { gap: decimal(one.gap_m, 3) });
+  if (one.volume_m3 === undefined) return t('clash.crossings', { n: one.crossings ?? 0 });
+  return t('clash.volume', { volume: decimal(one.volume_m3, 4), depth: decimal(1000 * (one.depth_m ?? 0), 0) });
+}
+
 customElements.define('twin-clashes', ClashView);
