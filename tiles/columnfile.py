@@ -12,6 +12,7 @@ import contextlib
 import os
 import struct
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,8 +25,10 @@ from tiles.batch import Batch
 from tiles.dictionary import DictionaryColumn, Values
 
 type Tag = dict[str, Any]
+#: Arrays that follow from a batch, by name: an index, an overview.
+type Extras = Mapping[str, NDArray[Any]]
 
-_MAGIC = b"TWINCOL3"
+_MAGIC = b"TWINCOL4"
 _HEAD = struct.Struct("<8sIIQ")  # magic, header length, CRC-32 of the header, file length
 _ALIGN = 64
 #: A larger file is copied to one without a name and mapped, so that the kernel may drop its pages; a smaller
@@ -34,20 +37,21 @@ IN_MEMORY = 2**20
 _ARRAYS = ("fids", "dims", "parts", "coords", "outer", "xy", "boxes", "measure", "places")
 
 
-def write(file: Path, batch: Batch, tag: Tag) -> None:
-    """Write the batch with the tag of what it was made from. Raises OSError."""
-    arrays = [np.ascontiguousarray(array) for array in _flatten(batch)]
+def write(file: Path, batch: Batch, tag: Tag, extras: Extras | None = None) -> None:
+    """Write the batch with the tag of what it was made from, and what else was made of it. Raises OSError."""
+    extras = extras or {}
+    arrays = [np.ascontiguousarray(array) for array in (*_flatten(batch), *extras.values())]
     entries: list[dict[str, Any]] = []
     at = 0
     for array in arrays:
         entries.append({"dtype": array.dtype.str, "shape": array.shape, "at": at, "crc": _check(array)})
         at += array.nbytes + -array.nbytes % _ALIGN
     props = [[name, prop.values.kind] for name, prop in batch.props.items()]
-    header = orjson.dumps({"tag": tag, "props": props, "arrays": entries})
+    header = orjson.dumps({"tag": tag, "props": props, "extras": list(extras), "arrays": entries})
     start = _start(len(header))
     head = _HEAD.pack(_MAGIC, len(header), isal_zlib.crc32(header), start + at) + header
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(head + bytes(start - len(head)))
@@ -63,8 +67,8 @@ def write(file: Path, batch: Batch, tag: Tag) -> None:
         raise
 
 
-def read(file: Path) -> tuple[Batch, Tag] | None:
-    """The batch and its tag; None when there is no whole file of this format."""
+def read(file: Path) -> tuple[Batch, Tag, Extras] | None:
+    """The batch, its tag and what else was made of it; None when there is no whole file of this format."""
     try:
         with file.open("rb") as source:
             head = source.read(_HEAD.size)
@@ -83,7 +87,10 @@ def read(file: Path) -> tuple[Batch, Tag] | None:
     arrays = [_array(data, entry) for entry in described["arrays"]]
     if any(_check(array) != entry["crc"] for array, entry in zip(arrays, described["arrays"], strict=True)):
         return None
-    return _restore(arrays, described["props"]), described["tag"]
+    names = described["extras"]
+    held = arrays[: len(arrays) - len(names)]
+    extras = dict(zip(names, arrays[len(held) :], strict=True))
+    return _restore(held, described["props"]), described["tag"], extras
 
 
 def _private(source: IO[bytes], start: int, end: int) -> NDArray[np.uint8]:

@@ -64,6 +64,27 @@ class LayerColumns:
         """The layer as it is now. Raises NotFound."""
         return self._of(layer_id).snapshot()
 
+    def prepare(self, layer_id: str) -> str | None:
+        """Have the columns of a layer at hand and in their file; why they could not be kept there. Raises
+        NotFound."""
+        columns = self._of(layer_id)
+        columns.snapshot()
+        return columns.problem
+
+    def behind(self) -> list[str]:
+        """The layers whose columns are not at hand; the files of those that are gone are removed."""
+        there = self.layers()
+        with self._lock:
+            gone = [self._columns.pop(id_) for id_ in list(self._columns) if id_ not in there]
+        for columns in gone:
+            columns.forget()
+        return [layer_id for layer_id in there if self._of(layer_id).is_behind]
+
+    def problems(self) -> dict[str, str]:
+        """Why the columns of some layers could not be kept, by layer."""
+        with self._lock:
+            return {id_: one.problem for id_, one in self._columns.items() if one.problem is not None}
+
     def known(self, layer_id: str) -> Snapshot | None:
         """The newest snapshot that was made, without a look at the store."""
         return self._of(layer_id).known

@@ -140,6 +140,20 @@ class Tiles:
         self.freshness.update()
         self._told_ground = ground.key
 
+    def behind(self) -> list[str]:
+        """The layers whose columns the next tile would wait for."""
+        self.freshness.update()
+        return self._columns.behind() if isinstance(self._columns, LayerColumns) else []
+
+    def prepare(self, layer_id: str) -> None:
+        """Have at hand what a layer's tiles are made of; who asks for one meanwhile waits for the same.
+        Raises NotFound."""
+        self._columns.snapshot(layer_id)
+
+    def problems(self) -> dict[str, str]:
+        """Why the columns of some layers could not be kept, by layer."""
+        return self._columns.problems() if isinstance(self._columns, LayerColumns) else {}
+
     def _layer(self, layer_id: str) -> FeatureLayer:
         """The layer as listed at the last change. Raises NotFound."""
         return self._columns.layer(layer_id)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layers.model import Change, FeatureLayer
+from layers.errors import Busy
+from layers.model import Change, FeatureLayer, Rows
 from layers.query import Query
+from layers.store.cancellation import is_stopped
 from layers.types import Bbox
 from tiles import batch as batches
-from tiles import column_build, columnfile, scheme
+from tiles import column_build, columnfile, making, scheme
 from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
@@ -25,7 +30,7 @@ from tiles.scheme import Floats
 
 log = logging.getLogger("tiles")
 
-FORMAT = 1
+FORMAT = 2
 #: Rows that are read at once when a layer's columns are made.
 PIECE = 20_000
 #: Rows of one block of the spatial index.
@@ -37,17 +42,21 @@ COMPACT_ROWS, COMPACT_SHARE = 2000, 0.05
 class SpatialIndex:
     """Boxes ordered along a Z-curve, with the box of every block of them; and by their 3D node."""
 
-    def __init__(self, boxes: Floats) -> None:
+    def __init__(self, boxes: Floats, kept: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """``kept`` are the :attr:`arrays` of the same boxes."""
         self._boxes = boxes
-        self._order = np.argsort(_morton(boxes), kind="stable")
-        starts = np.arange(0, len(boxes), BLOCK)
-        ordered = boxes[self._order]
-        if len(boxes):
-            low = np.minimum.reduceat(ordered[:, :2], starts)
-            high = np.maximum.reduceat(ordered[:, 2:], starts)
-            self._blocks = np.concatenate([low, high], axis=1)
-        else:
-            self._blocks = np.empty((0, 4))
+        if kept is None:
+            order = np.argsort(_morton(boxes), kind="stable")
+            kept = {"order": order, "blocks": _blocks(boxes[order])}
+        self._order, self._blocks = kept["order"], kept["blocks"]
+        if "node_order" in kept:
+            self.__dict__["_nodes"] = kept["node_order"], kept["node_keys"]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What makes the index without a look at the boxes."""
+        order, keys = self._nodes
+        return {"order": self._order, "blocks": self._blocks, "node_order": order, "node_keys": keys}
 
     def search(self, box: Bbox) -> NDArray[np.int64]:
         """Rows whose box meets this one, ascending."""
@@ -69,6 +78,16 @@ class SpatialIndex:
         keys = node_keys(tree.nodes(self._boxes))
         order = np.argsort(keys, kind="stable")
         return order, keys[order]
+
+
+def _blocks(ordered: Floats) -> Floats:
+    """The boxes around each block of boxes."""
+    if not len(ordered):
+        return np.empty((0, 4))
+    starts = np.arange(0, len(ordered), BLOCK)
+    low = np.minimum.reduceat(ordered[:, :2], starts)
+    high = np.maximum.reduceat(ordered[:, 2:], starts)
+    return np.concatenate([low, high], axis=1)
 
 
 def _morton(boxes: Floats) -> NDArray[np.uint64]:
@@ -208,6 +227,19 @@ class Columns:
         # marks taken in, and marks that the snapshot shows: between the two a reader must wait
         self._marked = self._shown = 0
         self.builds = 0
+        #: Why the file could not be written when it was tried last.
+        self.problem: str | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the next :meth:`snapshot` has more to do than to read a few features."""
+        return self._snapshot is None or self._stale
+
+    def forget(self) -> None:
+        """The layer is gone: so is its file."""
+        with self._lock, contextlib.suppress(OSError), making.alone(self._file):
+            self._snapshot = None
+            self._file.unlink(missing_ok=True)
 
     def mark(self, changes: Iterable[Change]) -> None:
         """Remember what the log says changed; the next :meth:`snapshot` reads it."""
@@ -247,13 +279,23 @@ class Columns:
 
     def _renewed(self, layer: FeatureLayer, pending: set[int], stale: bool) -> Snapshot:
         known = self._snapshot
-        if known is None and not stale:
-            known, since = self._open(layer)
+        if known is None or stale or known.generation != layer.generation:
+            known, since = self._made(layer)
             pending |= since
-        many = len(pending) > max(COMPACT_ROWS, COMPACT_SHARE * layer.count)
-        if known is None or stale or many or known.generation != layer.generation:
+        if len(pending) > max(COMPACT_ROWS, COMPACT_SHARE * layer.count):
             return self._build(layer)
         return self._patched(known, layer, np.array(sorted(pending), np.int64)) if pending else known
+
+    def _made(self, layer: FeatureLayer) -> tuple[Snapshot, set[int]]:
+        """The columns of the file, which a load may have made or be making, else new ones; and the features
+        changed since."""
+        known, since = self._open(layer)
+        if known is None:
+            with making.alone(self._file):
+                known, since = self._open(layer)
+                if known is None:
+                    return self._build(layer), set()
+        return known, since
 
     def _tag(self, layer: FeatureLayer) -> columnfile.Tag:
         fields = [[field.name, field.type] for field in layer.fields]
@@ -270,7 +312,7 @@ class Columns:
         read = columnfile.read(self._file)
         if read is None:
             return None, set()
-        batch, tag = read
+        batch, tag, extras = read
         since = tag.pop("seq", None)
         if tag != self._tag(layer) or not isinstance(since, int) or since > self._store.seq():
             return None, set()
@@ -281,7 +323,7 @@ class Columns:
                 return None, set()
             pending |= {fid for fid in mine if fid is not None}
             since = page[-1].seq
-        return snapshot_of(batch, layer.generation), pending
+        return snapshot_of(batch, layer.generation, extras), pending
 
     def _build(self, layer: FeatureLayer) -> Snapshot:
         """All columns from the store, and the file where it can be written."""
@@ -289,19 +331,30 @@ class Columns:
         tag = self._tag(layer) | {"seq": self._store.seq()}
         self.builds += 1
         batch = self._read(layer)
+        index = SpatialIndex(batch.boxes)
         try:
-            columnfile.write(self._file, batch, tag)
+            columnfile.write(self._file, batch, tag, index.arrays)
         except OSError as error:
-            log.debug("columns of %s stay in memory: %s", self._layer, error.strerror)
-            return snapshot_of(batch, layer.generation)
+            self._cannot(error)
+            return snapshot_of(batch, layer.generation, index.arrays)
+        self.problem = None
         # not held twice
-        del batch
+        del batch, index
         stored = columnfile.read(self._file)
-        return snapshot_of(stored[0] if stored else self._read(layer), layer.generation)
+        if stored is None:
+            return snapshot_of(self._read(layer), layer.generation)
+        return snapshot_of(stored[0], layer.generation, stored[2])
+
+    def _cannot(self, error: OSError) -> None:
+        """Tell once why the file was not written; that nothing can be is as somebody set it."""
+        why = error.strerror or str(error)
+        if self.problem is None and error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            log.warning("the columns of layer %s stay in memory: %s", self._layer, why)
+        self.problem = why
 
     def _read(self, layer: FeatureLayer) -> Batch:
-        pieces = self._store.scan(self._layer, Query(limit=None), PIECE)
-        return column_build.from_pieces(pieces, layer.fields)
+        with contextlib.closing(self._store.scan(self._layer, Query(limit=None), PIECE)) as pieces:
+            return column_build.from_pieces(_while_waited_for(pieces), layer.fields)
 
     def _patched(self, known: Snapshot, layer: FeatureLayer, fids: NDArray[np.int64]) -> Snapshot:
         fresh = column_build.from_rows(self._store.rows(self._layer, fids.tolist()), layer.fields)
@@ -315,11 +368,19 @@ class Columns:
         return Snapshot(known.base, known.index, live, patch, known.generation)
 
 
+def _while_waited_for(pieces: Iterable[Rows]) -> Iterator[Rows]:
+    """Raises Busy once nobody waits any more for what this thread makes."""
+    for piece in pieces:
+        if is_stopped():
+            raise Busy("nobody waits for these columns any more")
+        yield piece
+
+
 def kinds_of(batch: Batch) -> dict[str, str]:
     """The names and kinds of a batch's properties: those of batches that can be joined are equal."""
     return {name: prop.values.kind for name, prop in batch.props.items()}
 
 
-def snapshot_of(batch: Batch, generation: int) -> Snapshot:
-    """A snapshot that nothing was patched in."""
-    return Snapshot(batch, SpatialIndex(batch.boxes), np.ones(len(batch), bool), None, generation)
+def snapshot_of(batch: Batch, generation: int, kept: Mapping[str, NDArray[Any]] | None = None) -> Snapshot:
+    """A snapshot that nothing was patched in; ``kept`` are the arrays of its index."""
+    return Snapshot(batch, SpatialIndex(batch.boxes, kept), np.ones(len(batch), bool), None, generation)

@@ -25,6 +25,7 @@ from twin.access.sessions import Sessions
 from twin.audit import wiring as auditing
 from twin.audit.requests import Requests
 from twin.city import City
+from twin.columns import Preparing
 from twin.http import answers, errors, forwarded, respond
 from twin.http import past as past_
 from twin.http.respond import Headers, Message, Receive, Scope, Send
@@ -148,6 +149,7 @@ class Front:
         self._hosts = site.city.hosts
         self._known: set[tuple[bytes, bytes]] = set()
         self._watcher = Watcher(site.city)
+        self._preparing = Preparing(site.city)
         self._load = site.city.load
         self._callers = site.city.callers
         self._told = Requests(site.city.audit)
@@ -254,7 +256,11 @@ class Front:
         city.audit.start()
         await city.jobs.recover()
         watching = asyncio.gather(
-            self._watcher.run(), part_status.watch(city), _warm(city), city.webhooks.run()
+            self._watcher.run(),
+            part_status.watch(city),
+            _warm(city),
+            city.webhooks.run(),
+            self._preparing.run(),
         )
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -266,6 +272,7 @@ class Front:
         await city.run(city.live.stop)
         await city.run(city.audit.stop)
         self._watcher.close()
+        self._preparing.close()
         city.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -18,8 +18,8 @@ from layers.models import versions
 from layers.models.diff import ElementChange, ModelCounts
 from layers.source import Declared
 from layers.store.base import Store
+from twin import columns, settings
 from twin import model_documents as documents
-from twin import settings
 from twin.operator import operator
 from twin.verbs import ASIDE, opened, out, print_reports
 
@@ -45,7 +45,8 @@ def check_in(
             aside=city / ASIDE,
             by=operator(message),
         )
-    print_reports([report], as_json)
+        print_reports([report], as_json)
+        columns.make(city_settings, store, city, [report.layer])
 
 
 def listing(city: Path, layer: str, *, as_json: bool) -> None:

@@ -93,7 +93,12 @@ def _writer(city: City) -> PartStatus:
 def _derived(city: City) -> PartStatus:
     folder = city.folder / "derived"
     if os.access(folder if folder.exists() else city.folder, os.W_OK):
-        return OK
+        tiles = city.catalogue.whole.tiles
+        problems = {} if tiles is None else tiles.problems()
+        if not problems:
+            return OK
+        why = ", ".join(sorted(set(problems.values())))
+        return PartStatus("degraded", f"columns of {len(problems)} layers are kept in memory: {why}")
     return PartStatus("degraded", "derived files cannot be written: columns are kept in memory")
 
 

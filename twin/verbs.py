@@ -22,7 +22,7 @@ from layers.model import ContentLayer, Problem, RasterFacts, Report, SceneFacts,
 from layers.place import crs_name
 from layers.source import Declared, SeveralLayers, SourceLayer
 from layers.store.base import Store
-from twin import settings, template
+from twin import columns, settings, template
 from twin.access.keys import Keys
 from twin.access.rights import ACTIONS, Objects
 from twin.audit import wiring
@@ -123,7 +123,8 @@ def load_file(
             city=city,
             by=operator(message),
         )
-    print_reports([report], as_json)
+        print_reports([report], as_json)
+        columns.make(city_settings, store, city, [report.layer])
 
 
 def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", as_json: bool) -> None:
@@ -141,7 +142,8 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", a
             city=city,
             by=operator(message),
         )
-    print_reports(reports, as_json)
+        print_reports(reports, as_json)
+        columns.make(city_settings, store, city, [report.layer for report in reports])
 
 
 def layers(city: Path, *, as_json: bool) -> None:
@@ -195,6 +197,7 @@ def drop(city: Path, layer_id: str, *, ask: Callable[[str], object] | None, mess
         check_in.drop(store, layer_id, replace(operator(message), via="drop"))
         if isinstance(layer, ContentLayer):
             kept.remove(city, layer.assets)
+    columns.drop(city, layer_id)
     print(f"Layer {layer_id} is removed.")
 
 
