@@ -78,7 +78,7 @@ class LayerColumns:
             gone = [self._columns.pop(id_) for id_ in list(self._columns) if id_ not in there]
         for columns in gone:
             columns.forget()
-        return [layer_id for layer_id in there if self._of(layer_id).is_behind]
+        return [layer_id for layer_id, layer in there.items() if self._of(layer_id).is_behind(layer)]
 
     def problems(self) -> dict[str, str]:
         """Why the columns of some layers could not be kept, by layer."""

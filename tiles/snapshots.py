@@ -230,10 +230,11 @@ class Columns:
         #: Why the file could not be written when it was tried last.
         self.problem: str | None = None
 
-    @property
-    def is_behind(self) -> bool:
+    def is_behind(self, layer: FeatureLayer) -> bool:
         """Whether the next :meth:`snapshot` has more to do than to read a few features."""
-        return self._snapshot is None or self._stale
+        known = self._snapshot
+        moved = known is None or known.generation != layer.generation
+        return moved or self._stale or len(self._pending) > COMPACT_ROWS
 
     def forget(self) -> None:
         """The layer is gone: so is its file."""

@@ -65,7 +65,7 @@ def test_who_asks_meanwhile_waits_for_the_one_that_is_making_them(store: Store, 
         def scan(self, *args: Any) -> Iterator[Rows]:
             reading.set()
             assert go.wait(10)
-            return whole(*args)
+            yield from whole(*args)
 
     loader._store = Slow()
     threads = [threading.Thread(target=loader.snapshot)]
@@ -146,7 +146,7 @@ def test_a_layer_that_is_dropped_or_loaded_while_they_are_made(store: Store, fil
         def scan(self, *args: Any) -> Iterator[Rows]:
             rows = list(real(*args))
             houses(store, 35, mode="replace")
-            return iter(rows)
+            yield from rows
 
     columns._store = Moving()
     columns.snapshot()
