@@ -19,8 +19,9 @@ from layers.types import Bbox
 from tiles import scheme
 from tiles.feature_source import FeatureSource
 from tiles.levels.cells import NEAR
+from tiles.log_index import LogIndex
 from tiles.scene import tree
-from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
+from tiles.scheme import MAX_ZOOM
 from tiles.vector import clip
 
 #: Parts of a tile around it in which a feature may lie that changes it: one is drawn over the edge of tiles,
@@ -34,50 +35,44 @@ _MEMO = 65_536
 
 @dataclass(slots=True)
 class _History:
-    """The log of one layer: sequence numbers and world boxes, and the newest per 3D node."""
+    """The log of one layer: where it touched what, and the newest per 3D node."""
 
     floor: int = 0
     newest: int = 0
-    seqs: list[int] = field(default_factory=list)
-    boxes: list[Bbox] = field(default_factory=list)
+    boxes: LogIndex = field(default_factory=LogIndex)
     #: Where the middles of features were that changed: that of a box, or all of it where it tells no more.
-    middles: list[Bbox] = field(default_factory=list)
+    middles: LogIndex = field(default_factory=LogIndex)
+    #: Where features changed of which nothing is told: every node there is new.
+    regions: LogIndex = field(default_factory=LogIndex)
     nodes: dict[tree.Node, int] = field(default_factory=dict)
-    arrays: tuple[Floats, Floats, Floats] | None = None
 
     def whole(self, seq: int) -> None:
         self.floor = self.newest = seq
-        self.seqs, self.boxes, self.middles, self.nodes, self.arrays = [], [], [], {}, None
+        self.boxes, self.middles, self.regions, self.nodes = LogIndex(), LogIndex(), LogIndex(), {}
 
     def add(self, seq: int, box: Bbox, node: tree.Node, *, is_region: bool) -> None:
         self.newest = seq
-        self.arrays = None
-        self.seqs.append(seq)
-        self.boxes.append(box)
+        self.boxes.add(seq, box)
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        self.middles.append(box if is_region else (x, y, x, y))
+        self.middles.add(seq, box if is_region else (x, y, x, y))
         self.nodes[node] = seq
-        if len(self.seqs) > REMEMBERED:
-            half = REMEMBERED // 2
-            self.floor = max(self.floor, self.seqs[half - 1])
-            self.seqs, self.boxes = self.seqs[half:], self.boxes[half:]
-            self.middles = self.middles[half:]
+        if len(self.boxes) > REMEMBERED:
+            for index in (self.boxes, self.middles):
+                self.floor = max(self.floor, index.forget(REMEMBERED - REMEMBERED // 2))
             self.nodes = {known: n for known, n in self.nodes.items() if n > self.floor}
 
     def region(self, seq: int, box: Bbox) -> None:
-        """Every node in the box is new; the whole layer where they are too many to name one by one."""
-        if sum(len(scheme.cells(box, z)) for z in SCENE_ZOOMS) > REMEMBERED:
-            self.whole(seq)
-        else:
-            self.nodes |= dict.fromkeys(tree.nodes_in(box), seq)
+        """Every node in the box is new."""
+        self.regions.add(seq, box)
+        if len(self.regions) > REMEMBERED:
+            self.floor = max(self.floor, self.regions.forget(REMEMBERED // 2))
 
     def touching(self, box: Bbox, *, by_middle: bool = False) -> int:
-        if self.arrays is None:
-            boxes, middles = (np.array(each, float).reshape(-1, 4) for each in (self.boxes, self.middles))
-            self.arrays = np.array(self.seqs, float), boxes, middles
-        seqs, boxes, middles = self.arrays
-        met = seqs[scheme.meets(middles if by_middle else boxes, box)]
-        return max(self.floor, int(met[-1])) if len(met) else self.floor
+        return max(self.floor, (self.middles if by_middle else self.boxes).newest(box))
+
+    def node(self, node: tree.Node) -> int:
+        own = self.nodes.get(node, 0)
+        return max(self.floor, own, self.regions.newest(scheme.tile_box(*node)) if len(self.regions) else 0)
 
 
 def by_layer(changes: Iterable[Change]) -> dict[str, list[Change]]:
@@ -220,7 +215,7 @@ class Freshness:
         """The version of a node of the layer's 3D tree."""
         with self._lock:
             history = self._layers.get(layer)
-            return 0 if history is None else max(history.floor, history.nodes.get((z, x, y), 0))
+            return 0 if history is None else history.node((z, x, y))
 
     def blocks(self, layer: str, z: int, x: int, y: int) -> int:
         """As :meth:`Versions.blocks`."""

@@ -68,7 +68,8 @@ class LayerColumns:
         """Have the columns of a layer at hand and in their file; why they could not be kept there. Raises
         NotFound."""
         columns = self._of(layer_id)
-        columns.snapshot()
+        if columns.snapshot().is_crowded:
+            columns.compact()
         return columns.problem
 
     def behind(self) -> list[str]:

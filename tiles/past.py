@@ -26,7 +26,17 @@ from tiles.freshness import PastFreshness
 from tiles.layer_columns import LayerColumns
 from tiles.scene import tree
 from tiles.scheme import Floats
-from tiles.snapshots import COMPACT_ROWS, Snapshot, SpatialIndex, kinds_of, narrowed, node_keys, snapshot_of
+from tiles.snapshots import (
+    COMPACT_ROWS,
+    Snapshot,
+    SpatialIndex,
+    kinds_of,
+    narrowed,
+    node_keys,
+    rows_of,
+    snapshot_of,
+    without,
+)
 
 #: Reads features of what was as columns.
 type Read = Callable[[NDArray[np.int64]], Batch]
@@ -299,9 +309,9 @@ class PastColumns:
         base = narrowed(snapshot.base, names)
         if kinds_of(base) != kinds_of(fresh):
             return None
-        live = snapshot.live & ~np.isin(snapshot.base.fids, departed.fids)
+        gone = without(snapshot.gone, rows_of(snapshot.base.fids, departed.fids))
         patch = snapshot.patch
         if patch is not None:
             patch = batches.without(narrowed(patch, names), departed.fids)
-        rest = Snapshot(base, snapshot.index, live, patch, layer.generation)
+        rest = Snapshot(base, snapshot.index, gone, patch, layer.generation)
         return rest, departed, read, snapshot.base

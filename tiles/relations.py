@@ -246,11 +246,12 @@ class Relations:
         reaches = [tree.sizes(self._snapshot(whole).boxes) / 2 for whole in wholes]
         snapshot = self._snapshot(layer_id)
         said = self._said(layer_id, snapshot.numbers)
-        own = snapshot.boxes[said.rows]
-        # across the larger of the two sides of a box around both
-        around = np.minimum(own[:, :2], said.places), np.maximum(own[:, 2:], said.places)
-        reaches.append(tree.sizes(np.hstack(around)) * np.sqrt(2))
-        return max(float(each.max(initial=0.0)) for each in reaches)
+        if len(said.rows):
+            own = snapshot.boxes[said.rows]
+            # across the larger of the two sides of a box around both
+            around = np.minimum(own[:, :2], said.places), np.maximum(own[:, 2:], said.places)
+            reaches.append(tree.sizes(np.hstack(around)) * np.sqrt(2))
+        return max((float(each.max(initial=0.0)) for each in reaches), default=0.0)
 
     def parts(self, layer_id: str, fid: int) -> list[Feature]:
         """The parts of a feature."""

@@ -96,6 +96,38 @@ def meets(boxes: Floats, box: Bbox) -> NDArray[np.bool_]:
     )
 
 
+def within(boxes: Floats, box: Bbox) -> NDArray[np.bool_]:
+    """Which world boxes (n, 4) lie in one box, edges included."""
+    return (
+        (boxes[:, 0] >= box[0]) & (boxes[:, 2] <= box[2]) & (boxes[:, 1] >= box[1]) & (boxes[:, 3] <= box[3])
+    )
+
+
+def blocks(ordered: Floats, size: int) -> Floats:
+    """The boxes around each ``size`` world boxes that follow one another."""
+    if not len(ordered):
+        return np.empty((0, 4))
+    starts = np.arange(0, len(ordered), size)
+    low = np.minimum.reduceat(ordered[:, :2], starts)
+    high = np.maximum.reduceat(ordered[:, 2:], starts)
+    return np.concatenate([low, high], axis=1)
+
+
+def morton(boxes: Floats) -> NDArray[np.uint64]:
+    """Z-curve keys of the middles of world boxes, 24 bits an axis."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    cells = np.clip(middle * 2.0**24, 0, 2**24 - 1).astype(np.uint64)
+    for shift, mask in (
+        (16, 0x0000FFFF0000FFFF),
+        (8, 0x00FF00FF00FF00FF),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (2, 0x3333333333333333),
+        (1, 0x5555555555555555),
+    ):
+        cells = (cells | (cells << np.uint64(shift))) & np.uint64(mask)
+    return cells[:, 0] | (cells[:, 1] << np.uint64(1))
+
+
 def meets_any(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
     """Which world boxes (n, 4) meet at least one of some others (m, 4), edges included."""
     if len(boxes) * len(others) <= _FEW:

@@ -7,6 +7,7 @@ only; see :mod:`tiles.freshness`.
 from __future__ import annotations
 
 import math
+import weakref
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,6 +78,8 @@ class _Scene:
     document: Tile
     state: tuple[int, State | None, str]
     since: int = 0
+    #: The columns at which all features were looked at, as long as there are these.
+    base: weakref.ref[NDArray[np.int64]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,8 @@ class Tiles:
     def prepare(self, layer_id: str) -> None:
         """Have at hand what a layer's tiles are made of; who asks for one meanwhile waits for the same.
         Raises NotFound."""
-        self._columns.snapshot(layer_id)
+        if isinstance(self._columns, LayerColumns):
+            self._columns.prepare(layer_id)
 
     def problems(self) -> dict[str, str]:
         """Why the columns of some layers could not be kept, by layer."""
@@ -329,16 +333,32 @@ class Tiles:
         known = self._scenes.get(layer_id)
         if known is not None and known.state == state:
             return known
+        snapshot = self._snapshot(layer_id)
+        if known is not None and known.state[2] == ground and self._fits(layer_id, known, snapshot):
+            scene = self._scenes[layer_id] = replace(known, state=state)
+            return scene
         fresh = self._tree(layer_id)
         if known is not None and known.state[2] == ground and _covers(known.tree, fresh):
             # pages hold this tree: keep it while everything fits into it
-            scene = replace(known, state=state)
+            scene = replace(known, state=state, base=weakref.ref(snapshot.base.fids))
         else:
             far = self.far.drawn(layer_id)
             made = self._document(tileset(fresh, self._copyright, self.query, far))
-            scene = _Scene(fresh, made, state, 0 if known is None else self.freshness.seq)
+            since = 0 if known is None else self.freshness.seq
+            scene = _Scene(fresh, made, state, since, weakref.ref(snapshot.base.fids))
         self._scenes[layer_id] = scene
         return scene
+
+    def _fits(self, layer_id: str, known: _Scene, snapshot: Snapshot | PastSnapshot) -> bool:
+        """Whether what was patched in, all that is new to a tree, lies in its nodes and boxes."""
+        if known.tree is None or known.base is None or known.base() is not snapshot.base.fids:
+            return False
+        patch = snapshot.patch if isinstance(snapshot, Snapshot) else None
+        if patch is None or not len(patch):
+            return True
+        low, high = build.span(self._body(layer_id), patch.numbers)
+        farthest = self.relations.farthest(layer_id)
+        return known.tree.admits(patch.boxes, make_tree(patch.boxes, low, high, self._ground, farthest))
 
     def _tree(self, layer_id: str) -> Tree | None:
         snapshot = self._snapshot(layer_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,8 +36,10 @@ FORMAT = 2
 PIECE = 20_000
 #: Rows of one block of the spatial index.
 BLOCK = 256
-#: Patched features from which the columns are written anew: this many, or this share of the layer.
-COMPACT_ROWS, COMPACT_SHARE = 2000, 0.05
+#: Patched features from which the columns are made anew: this many, more of a large layer.
+COMPACT_ROWS = 2000
+#: The share of a layer from which changes are not read one by one.
+COMPACT_SHARE = 0.05
 
 
 class SpatialIndex:
@@ -46,8 +49,8 @@ class SpatialIndex:
         """``kept`` are the :attr:`arrays` of the same boxes."""
         self._boxes = boxes
         if kept is None:
-            order = np.argsort(_morton(boxes), kind="stable")
-            kept = {"order": order, "blocks": _blocks(boxes[order])}
+            order = np.argsort(scheme.morton(boxes), kind="stable")
+            kept = {"order": order, "blocks": scheme.blocks(boxes[order], BLOCK)}
         self._order, self._blocks = kept["order"], kept["blocks"]
         if "node_order" in kept:
             self.__dict__["_nodes"] = kept["node_order"], kept["node_keys"]
@@ -80,40 +83,36 @@ class SpatialIndex:
         return order, keys[order]
 
 
-def _blocks(ordered: Floats) -> Floats:
-    """The boxes around each block of boxes."""
-    if not len(ordered):
-        return np.empty((0, 4))
-    starts = np.arange(0, len(ordered), BLOCK)
-    low = np.minimum.reduceat(ordered[:, :2], starts)
-    high = np.maximum.reduceat(ordered[:, 2:], starts)
-    return np.concatenate([low, high], axis=1)
-
-
-def _morton(boxes: Floats) -> NDArray[np.uint64]:
-    """Z-curve keys of the middles of world boxes, 20 bits an axis."""
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    cells = np.clip(middle * 2.0**24, 0, 2**24 - 1).astype(np.uint64)
-    for shift, mask in (
-        (16, 0x0000FFFF0000FFFF),
-        (8, 0x00FF00FF00FF00FF),
-        (4, 0x0F0F0F0F0F0F0F0F),
-        (2, 0x3333333333333333),
-        (1, 0x5555555555555555),
-    ):
-        cells = (cells | (cells << np.uint64(shift))) & np.uint64(mask)
-    return cells[:, 0] | (cells[:, 1] << np.uint64(1))
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """A layer's columns at one moment: those of the file without the patched rows, and the patched ones."""
 
     base: Batch
     index: SpatialIndex
-    live: NDArray[np.bool_]
+    #: The rows of the base (k,) that do not count, ascending.
+    gone: NDArray[np.int64]
     patch: Batch | None
     generation: int
+
+    @cached_property
+    def live(self) -> NDArray[np.bool_]:
+        """Which rows of the base count."""
+        live = np.ones(len(self.base), bool)
+        live[self.gone] = False
+        return live
+
+    def _alive(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some rows of the base that count."""
+        if not len(self.gone):
+            return rows
+        at = np.minimum(np.searchsorted(self.gone, rows), len(self.gone) - 1)
+        alive: NDArray[np.int64] = rows[self.gone[at] != rows]
+        return alive
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much was patched in that new columns are worth their price."""
+        return self.patch is not None and len(self.patch) > max(COMPACT_ROWS, 4 * math.isqrt(len(self.base)))
 
     @cached_property
     def boxes(self) -> Floats:
@@ -131,12 +130,12 @@ class Snapshot:
     def halves(self) -> tuple[tuple[Batch, NDArray[np.bool_] | None], ...]:
         """The columns of the file with which rows of them count, and the patched ones, if there are any."""
         patch = () if self.patch is None else ((self.patch, None),)
-        return (self.base, None if self.live.all() else self.live), *patch
+        return (self.base, self.live if len(self.gone) else None), *patch
 
     @cached_property
     def spans(self) -> Floats:
         """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""
-        own = self.base if self.live.all() else self.base.take(np.flatnonzero(self.live))
+        own = self.base.take(np.flatnonzero(self.live)) if len(self.gone) else self.base
         spans = extents.spans(own)
         return spans if self.patch is None else np.concatenate([spans, extents.spans(self.patch)])
 
@@ -158,7 +157,7 @@ class Snapshot:
     def node_boxes(self, node: tree.Node) -> tuple[NDArray[np.int64], Floats]:
         """The fids (n,) and world boxes (n, 4) of the features of a 3D node, in no set order."""
         rows, hits = self._node_rows(node)
-        rows = rows[self.live[rows]]
+        rows = self._alive(rows)
         fids, boxes = self.base.fids[rows], self.base.boxes[rows]
         if hits is None or self.patch is None:
             return fids, boxes
@@ -175,12 +174,13 @@ class Snapshot:
 
     def feature(self, fid: int) -> Floats | None:
         """The world box (4,) of one feature, None where it is not there or has no geometry."""
-        for batch, live in ((self.patch, None), (self.base, self.live)):
-            if batch is None:
-                continue
-            row, end = np.searchsorted(batch.fids, [fid, fid + 1]).tolist()  # a collection has several
-            if row < end and (live is None or live[row]):
-                return np.array(scheme.hull(batch.boxes[row:end]))
+        wanted = np.array([fid])
+        for batch, rows in (
+            (self.patch, None if self.patch is None else rows_of(self.patch.fids, wanted)),
+            (self.base, self._alive(rows_of(self.base.fids, wanted))),
+        ):
+            if batch is not None and rows is not None and len(rows):  # a collection has several
+                return np.array(scheme.hull(batch.boxes[rows]))
         return None
 
     def _node_rows(self, node: tree.Node) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
@@ -193,7 +193,7 @@ class Snapshot:
     def _select(
         self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None, names: Sequence[str] | None = None
     ) -> Batch:
-        batch = narrowed(self.base, names).take(rows[self.live[rows]])
+        batch = narrowed(self.base, names).take(self._alive(rows))
         if self.patch is None or hits is None or not len(hits):
             return batch
         return batches.concat(batch, narrowed(self.patch, names).take(hits))
@@ -223,6 +223,10 @@ class Columns:
         self._marks = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._pending: set[int] = set()
+        #: Features that were patched in since the columns were begun that are being compacted.
+        self._patches: set[int] = set()
+        #: A number of the log up to which the snapshot is told of all changes.
+        self._seq = self._marked_seq = 0
         self._stale = False
         # marks taken in, and marks that the snapshot shows: between the two a reader must wait
         self._marked = self._shown = 0
@@ -234,7 +238,8 @@ class Columns:
         """Whether the next :meth:`snapshot` has more to do than to read a few features."""
         known = self._snapshot
         moved = known is None or known.generation != layer.generation
-        return moved or self._stale or len(self._pending) > COMPACT_ROWS
+        crowded = known is not None and known.is_crowded
+        return moved or crowded or self._stale or len(self._pending) > COMPACT_ROWS
 
     def forget(self) -> None:
         """The layer is gone: so is its file."""
@@ -247,6 +252,7 @@ class Columns:
         with self._marks:
             self._marked += 1
             for change in changes:
+                self._marked_seq = change.seq
                 if change.fid is None:
                     self._stale = True
                 else:
@@ -267,6 +273,7 @@ class Columns:
                 return self._snapshot
             with self._marks:
                 pending, stale, marked = self._pending, self._stale, self._marked
+                marked_seq = self._marked_seq
                 self._pending, self._stale = set(), False
             try:
                 self._snapshot = self._renewed(self._store.feature_layer(self._layer), pending, stale)
@@ -276,6 +283,8 @@ class Columns:
                     self._stale |= stale
                 raise
             self._shown = marked
+            if pending:
+                self._seq = marked_seq
             return self._snapshot
 
     def _renewed(self, layer: FeatureLayer, pending: set[int], stale: bool) -> Snapshot:
@@ -324,6 +333,7 @@ class Columns:
                 return None, set()
             pending |= {fid for fid in mine if fid is not None}
             since = page[-1].seq
+        self._seq = since
         return snapshot_of(batch, layer.generation, extras), pending
 
     def _build(self, layer: FeatureLayer) -> Snapshot:
@@ -331,7 +341,11 @@ class Columns:
         # the number comes first: what is logged while the rows are read is read again
         tag = self._tag(layer) | {"seq": self._store.seq()}
         self.builds += 1
-        batch = self._read(layer)
+        self._seq = tag["seq"]
+        return self._kept(self._read(layer), tag, layer)
+
+    def _kept(self, batch: Batch, tag: columnfile.Tag, layer: FeatureLayer) -> Snapshot:
+        """A snapshot of columns: those of their file where it can be written."""
         index = SpatialIndex(batch.boxes)
         try:
             columnfile.write(self._file, batch, tag, index.arrays)
@@ -339,11 +353,9 @@ class Columns:
             self._cannot(error)
             return snapshot_of(batch, layer.generation, index.arrays)
         self.problem = None
-        # not held twice
-        del batch, index
         stored = columnfile.read(self._file)
-        if stored is None:
-            return snapshot_of(self._read(layer), layer.generation)
+        if stored is None or stored[1] != tag:
+            return snapshot_of(batch, layer.generation, index.arrays)
         return snapshot_of(stored[0], layer.generation, stored[2])
 
     def _cannot(self, error: OSError) -> None:
@@ -363,10 +375,29 @@ class Columns:
             # another program gave the table another column
             return self._build(layer)
         patch = fresh if known.patch is None else batches.concat(batches.without(known.patch, fids), fresh)
-        if len(patch) > max(COMPACT_ROWS, COMPACT_SHARE * len(known.base)):
-            return self._build(layer)
-        live = known.live & ~np.isin(known.base.fids, fids)
-        return Snapshot(known.base, known.index, live, patch, known.generation)
+        self._patches |= set(fids.tolist())
+        gone = without(known.gone, rows_of(known.base.fids, fids))
+        return Snapshot(known.base, known.index, gone, patch, known.generation)
+
+    def compact(self) -> None:
+        """Take what was patched in into the columns, beside whoever patches and reads meanwhile.
+
+        Raises NotFound when the layer is gone."""
+        with self._lock:
+            known, seq, self._patches = self._snapshot, self._seq, set()
+        layer = self._store.feature_layer(self._layer)
+        if known is None or known.patch is None or known.generation != layer.generation:
+            return
+        batch = batches.concat(known.base.take(np.flatnonzero(known.live)), known.patch)
+        whole = self._kept(batch, self._tag(layer) | {"seq": seq}, layer)
+        with self._lock:
+            now = self._snapshot
+            if now is None or now.base is not known.base or now.patch is None:
+                return
+            fids = np.array(sorted(self._patches), np.int64)
+            patch = now.patch.take(rows_of(now.patch.fids, fids))
+            gone = rows_of(whole.base.fids, fids)
+            self._snapshot = replace(whole, gone=gone, patch=patch) if len(fids) else whole
 
 
 def _while_waited_for(pieces: Iterable[Rows]) -> Iterator[Rows]:
@@ -384,4 +415,17 @@ def kinds_of(batch: Batch) -> dict[str, str]:
 
 def snapshot_of(batch: Batch, generation: int, kept: Mapping[str, NDArray[Any]] | None = None) -> Snapshot:
     """A snapshot that nothing was patched in; ``kept`` are the arrays of its index."""
-    return Snapshot(batch, SpatialIndex(batch.boxes, kept), np.ones(len(batch), bool), None, generation)
+    return Snapshot(batch, SpatialIndex(batch.boxes, kept), np.empty(0, np.int64), None, generation)
+
+
+def rows_of(ordered: NDArray[np.int64], fids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows, ascending, at which some fids (ascending) stand among others that are in order."""
+    low, high = np.searchsorted(ordered, fids), np.searchsorted(ordered, fids, "right")
+    counts = high - low
+    before = np.cumsum(counts) - counts
+    return np.repeat(low - before, counts) + np.arange(int(counts.sum()))
+
+
+def without(gone: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows that do not count, with some more; both ascending, as is what comes of them."""
+    return np.union1d(gone, rows) if len(gone) else rows

@@ -11,7 +11,7 @@ other layers content is additive, and the geometric error of a node is the size 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,12 @@ class Tree:
         inside = self.low <= other.low + BELOW and self.high >= other.high - ABOVE
         return nodes and self.reach >= other.reach and self.beyond >= other.beyond and inside
 
+    def admits(self, boxes: Floats, their: Tree) -> bool:
+        """Whether some more features, world boxes (n, 4) and the tree of them alone, lie in this one."""
+        if self.only is not None and their.only is None:
+            their = replace(their, only=_held(boxes))
+        return self.covers(their)
+
     def roots(self) -> Iterator[Node]:
         """The declared nodes of the first zoom."""
         if self.only is None:
@@ -197,6 +203,13 @@ def _coarse(metres: float) -> float:
     return step
 
 
+def _held(boxes: Floats) -> frozenset[tuple[int, int]]:
+    """The z14 cells (x, y) that hold some features, or nodes of them."""
+    held = nodes(boxes)
+    up = held[:, 0] - SCENE_ZOOMS[0]
+    return frozenset(zip((held[:, 1] >> up).tolist(), (held[:, 2] >> up).tolist(), strict=True))
+
+
 def tree(boxes: Floats, low: float, high: float, ground: Ground = FLAT, beyond: float = 0.0) -> Tree:
     """The tree for world boxes (n, 4), n > 0, of features between two heights (m) above the ground, each at
     a place up to ``beyond`` (m) from its box.
@@ -207,9 +220,7 @@ def tree(boxes: Floats, low: float, high: float, ground: Ground = FLAT, beyond: 
     cells = scheme.cells(extent, SCENE_ZOOMS[-1], MARGIN)
     only = None
     if len(cells) > DENSE:
-        held = nodes(boxes)
-        up = held[:, 0] - SCENE_ZOOMS[0]
-        only = frozenset(zip((held[:, 1] >> up).tolist(), (held[:, 2] >> up).tolist(), strict=True))
+        only = _held(boxes)
     step = 100.0
     return Tree(
         cells,

@@ -143,7 +143,7 @@ def test_memory_stays_bounded_and_equal_after_a_restart(monkeypatch: pytest.Monk
     again = freshness_of(log)
     tiles = list(scheme.cells((0.5692, 0.2890, 0.5694, 0.2895), 16))
     assert [live.vector(["a"], *t) for t in tiles] == [again.vector(["a"], *t) for t in tiles]
-    assert len(live._layers["a"].seqs) <= 40
+    assert len(live._layers["a"].boxes) <= 40
 
 
 def test_another_history_under_the_same_store_starts_over() -> None:
@@ -167,5 +167,6 @@ def test_a_region_as_large_as_the_world_is_taken_in_at_once() -> None:
     assert live.layer("a") == 3
     for z in (0, 10, 16):
         assert live.vector(["a"], z, 0, 2**z // 2) >= 2
-    assert live.scene("a", 16, 0, 0) == 2
+    assert live.scene("a", 16, 0, 2**15) == 2
+    assert live.scene("a", 16, 0, 0) == 0, "north of it"
     assert len(live._layers["a"].nodes) <= freshness.REMEMBERED
