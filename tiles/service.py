@@ -31,6 +31,7 @@ from layers.types import Bbox
 from tiles import extent, freshness, scheme, storeys
 from tiles.batch import Batch
 from tiles.cache import Cache
+from tiles.declared import Declared, covers
 from tiles.far import FarViews
 from tiles.feature_source import FeatureSource
 from tiles.freshness import Versions
@@ -39,7 +40,7 @@ from tiles.layer_columns import LayerColumns
 from tiles.made import Form, Tile, document
 from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
-from tiles.relations import Relations, State, States
+from tiles.relations import Relations, States
 from tiles.scene import build, fit, tree
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
@@ -66,20 +67,6 @@ type Bounds = Literal["content", "edits"]
 CACHE_BYTES = 256 << 20
 FRAGMENT_BYTES = 64 << 20
 _GZIP_LEVEL = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """The declared tree of a layer, its document, the state of the layer, of the wholes of its features and
-    of the ground at which it was checked, and the number of the log at which it took the place of another
-    (0: the first one)."""
-
-    tree: Tree | None
-    document: Tile
-    state: tuple[int, State | None, str]
-    since: int = 0
-    #: The columns at which all features were looked at, as long as there are these.
-    base: weakref.ref[NDArray[np.int64]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +118,7 @@ class Tiles:
         )
         #: What stands behind the addresses of tiles of what was.
         self.query = f"?at=@{store.seq()}" if isinstance(self._columns, PastColumns) else ""
-        self._scenes: dict[str, _Scene] = {}
+        self._scenes: dict[str, Declared] = {}
         self._cache, self._fragments = caches.tiles, caches.fragments
         self._marks: dict[tuple[str, Node], tuple[States, str]] = {}
         self._fitted: dict[str, tuple[object, Tile]] = {}
@@ -327,7 +314,7 @@ class Tiles:
             np.maximum.at(above, feet.rows, there - here)
         return below, above
 
-    def _scene(self, layer_id: str) -> _Scene:
+    def _scene(self, layer_id: str) -> Declared:
         ground = self._ground.key
         state = self.freshness.layer(layer_id), self.relations.standing(layer_id), ground
         known = self._scenes.get(layer_id)
@@ -338,18 +325,18 @@ class Tiles:
             scene = self._scenes[layer_id] = replace(known, state=state)
             return scene
         fresh = self._tree(layer_id)
-        if known is not None and known.state[2] == ground and _covers(known.tree, fresh):
+        if known is not None and known.state[2] == ground and covers(known.tree, fresh):
             # pages hold this tree: keep it while everything fits into it
             scene = replace(known, state=state, base=weakref.ref(snapshot.base.fids))
         else:
             far = self.far.drawn(layer_id)
             made = self._document(tileset(fresh, self._copyright, self.query, far))
             since = 0 if known is None else self.freshness.seq
-            scene = _Scene(fresh, made, state, since, weakref.ref(snapshot.base.fids))
+            scene = Declared(fresh, made, state, since, weakref.ref(snapshot.base.fids))
         self._scenes[layer_id] = scene
         return scene
 
-    def _fits(self, layer_id: str, known: _Scene, snapshot: Snapshot | PastSnapshot) -> bool:
+    def _fits(self, layer_id: str, known: Declared, snapshot: Snapshot | PastSnapshot) -> bool:
         """Whether what was patched in, all that is new to a tree, lies in its nodes and boxes."""
         if known.tree is None or known.base is None or known.base() is not snapshot.base.fids:
             return False
@@ -607,9 +594,3 @@ def layer_ids(text: str) -> tuple[str, ...]:
     if len(set(ids)) < len(ids):
         raise BadParameter("layers", text, "each id once")
     return ids
-
-
-def _covers(known: Tree | None, fresh: Tree | None) -> bool:
-    if known is None or fresh is None:
-        return fresh is None
-    return known.covers(fresh)
