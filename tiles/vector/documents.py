@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from layers import kinds
 from layers.model import FeatureLayer
@@ -68,6 +67,8 @@ def merging(base_url: str, query: str = "") -> dict[str, Any]:
         ),
         "limits": {"bytes": MOST_BYTES, "features": MOST_FEATURES},
         "count": merged.COUNT,
-        "members": f"{items}?filter={filter_}&filter-lang={quote('cql2-text')}{at}",
+        "links": [
+            {"rel": "items", "href": f"{items}?filter={filter_}&filter-lang=cql2-text{at}", "templated": True}
+        ],
         "overzoom": f"Tiles beyond zoom {MAX_ZOOM} are drawn from those of it",
     }

@@ -188,7 +188,7 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
     document["links"].append(
         link(
             "related",
-            merging["members"].replace("{layer}", layer.id),
+            merging["links"][0]["href"].replace("{layer}", layer.id),
             "application/geo+json",
             context.say("The features that a merged one stands for", "合并要素所含的要素"),
             templated=True,
