@@ -140,6 +140,7 @@ class Tiles:
         Raises NotFound."""
         if isinstance(self._columns, LayerColumns):
             self._columns.prepare(layer_id)
+            overview.prepare(self._snapshot(layer_id), documents.drawing(self._layer(layer_id)))
 
     def problems(self) -> dict[str, str]:
         """Why the columns of some layers could not be kept, by layer."""

@@ -1,7 +1,7 @@
 """``make bench``: the figures of docs/benchmarks.md, measured in one run and written there.
 
-``python -m tests.bench [features] [history] [helsinki] [rasters] [tiles] [large]``; without a word, all but
-large.
+``python -m tests.bench [features] [history] [helsinki] [rasters] [tiles] [columns] [large]``; without a word,
+all but large.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.bench import (
     cities,
+    columns,
     database,
     encoder,
     features,
@@ -59,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for name in asked.what or ("features", "history", "helsinki", "rasters", "live", "tiles"):
+        for name in asked.what or ("features", "history", "helsinki", "rasters", "live", "tiles", "columns"):
             started = time.perf_counter()
             print(f"\n{name}", flush=True)
             measures = {
@@ -70,6 +71,7 @@ def main() -> None:
                 "rasters": _rasters,
                 "live": _live,
                 "tiles": _tiles,
+                "columns": _columns,
             }
             text = measures[name](folder)
             report.write({name: text})
@@ -223,6 +225,14 @@ def _tiles(folder: Path) -> str:
     return "\n\n".join([title, report.surroundings(), _ENCODED, report.table(rows)])
 
 
+def _columns(folder: Path) -> str:
+    rows = _told(columns.rows(folder / "columns", (Town(18), SMALL, MIDDLE)))
+    shutil.rmtree(folder / "columns")
+    return "\n\n".join(["## Columns, made and patched", report.surroundings(), _MADE, report.table(rows)])
+
+
+_MADE = """In one process, without HTTP: what a load or a start pays for the columns of a layer's tiles, what
+the first tile pays that finds them in their file, and an edit of one property with all that follows."""
 _ENCODED = """From columns in memory to gzipped bytes, without HTTP, against ST_AsMVT asked through psycopg
 for the same rows: Web Mercator in its tables, GiST indexes, prepared statements, no just-in-time compilation,
 and the same gzip. Ours also hold the id as a property."""

@@ -93,6 +93,11 @@ def _level(sizes: Sequence[int], most: int) -> int | None:
     return level
 
 
+def prepare(snapshot: Columns, drawing: Drawing) -> None:
+    """Have at hand what far views are made of."""
+    _ = source.source(snapshot, snapshot.index, drawing.scheme).base.levels
+
+
 def layer(
     name: str,
     snapshot: Columns,

@@ -1,0 +1,90 @@
+"""Columns by the size of a layer: made, opened, and patched by an edit. CPU of one process, without HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from layers.store import geopackage
+from layers.store.base import Store
+from tests.bench import cities
+from tests.bench.data import LAYER, Town
+from tests.bench.report import Row, at_most
+from tiles.scene import tree
+from tiles.service import Tiles
+
+EDITS = 25
+#: What ten times as many features may cost.
+GROWTH = 1.5
+
+
+def rows(folder: Path, towns: tuple[Town, ...]) -> Iterator[Row]:
+    """The figures of each town, the smallest first, and how they grow."""
+    seen: list[tuple[Town, float]] = []
+    for town in towns:
+        place = cities.town(folder / f"columns-{town.side}", town, kind="building")
+        shutil.rmtree(place / "derived", ignore_errors=True)
+        store = geopackage.open(place / "city.gpkg")
+        try:
+            made = _spent(lambda: Tiles(store, place / "derived").prepare(LAYER))  # noqa: B023
+            per = f"{made / town.count * 1e6:.1f} s a million"
+            yield Row(f"columns of {town.count:,} buildings made", f"{made:.2f} s", "stated", per)
+            yield from _opened(store, place, town)
+            edit, detail = _edits(store, place, town)
+            name = f"an edit among {town.count:,}, until its tile and its node are there"
+            yield at_most(name, edit, 30, detail, " ms")
+            seen.append((town, edit))
+        finally:
+            store.close()
+    for (small, before), (large, after) in itertools.pairwise(seen):
+        yield at_most(f"the same, {large.count:,} to {small.count:,}", after / before, GROWTH)
+
+
+def _opened(store: Store, place: Path, town: Town) -> Iterator[Row]:
+    """What a server pays that finds them, and its first tile."""
+    tiles = Tiles(store, place / "derived")
+    opened = _spent(lambda: tiles.prepare(LAYER))
+    first, *others = (_spent(lambda at=at: tiles.vector((LAYER,), *at)) for at in _places(tiles, town))  # type: ignore[misc]
+    later = statistics.median(others) * 1000
+    detail = f"{first * 1000:.1f} ms, opened in {opened:.2f} s; later tiles {later:.1f} ms"
+    yield at_most(f"first tile of {town.count:,}, columns opened for it", opened + first, 0.3, detail, " s")
+
+
+def _places(tiles: Tiles, town: Town) -> list[tuple[int, int, int]]:
+    boxes = [tiles._snapshot(LAYER).feature(fid) for fid in town.fids(EDITS)]
+    return [(16, int(box[0] * 2**16), int(box[1] * 2**16)) for box in boxes if box is not None]
+
+
+def _edits(store: Store, place: Path, town: Town) -> tuple[float, str]:
+    """Milliseconds of an edit with all that follows, and its parts."""
+    tiles = Tiles(store, place / "derived")
+    tiles.prepare(LAYER)
+    tiles.tileset(LAYER, "edits")
+    parts: list[tuple[float, ...]] = []
+    for number, fid in enumerate(town.fids(EDITS + 2)):
+        box = tiles._snapshot(LAYER).feature(fid)
+        assert box is not None
+        node = tree.node_of((box[0], box[1], box[2], box[3]))
+        tile = 16, int(box[0] * 2**16), int(box[1] * 2**16)
+        since = store.seq()
+        spent = (
+            _spent(lambda: store.patch(LAYER, fid, {"properties": {"storeys": number}})),  # noqa: B023
+            _spent(lambda: tiles.changed(store.changes(since))),  # noqa: B023
+            _spent(lambda: tiles.vector((LAYER,), *tile)),  # noqa: B023
+            _spent(lambda: tiles.glb(LAYER, *node)),  # noqa: B023
+        )
+        parts.append(tuple(one * 1000 for one in spent))
+    # the first ones import what edits need
+    medians = [statistics.median(each) for each in zip(*parts[2:], strict=True)]
+    names = ("edit", "taken in and told", "tile", "node")
+    return sum(medians), ", ".join(f"{n} {m:.1f}" for n, m in zip(names, medians, strict=True)) + " ms"
+
+
+def _spent(call: Callable[[], object]) -> float:
+    before = time.process_time()
+    call()
+    return time.process_time() - before
