@@ -155,17 +155,7 @@ class Cleaner:
         self.lost["measures"] += int((shapely.has_m(geometry) & keep).sum())
         geometry = wkb.without_measures(geometry)
         self._gather(geometry, table, drop, keep)
-        families = np.array(
-            [_FAMILY.get(t, "collection") for t in shapely.get_type_id(geometry)], dtype=object
-        )
-        if self.kind.geometry:
-            wrong = ~np.isin(families, list(self.kind.geometry))
-            wanted = " or ".join(sorted(self.kind.geometry))
-            drop(
-                wrong,
-                "geometry.type",
-                lambda i: f"a {families[i]} is not the {wanted} that {self.kind.id} needs",
-            )
+        self._fitting(geometry, drop)
         geometry[~keep] = None
         high = shapely.has_z(geometry)
         if self.kind.flat:
@@ -186,6 +176,20 @@ class Cleaner:
         geometry[~keep] = None
         self.bulk.add(geometry, zero, table[ROW].to_numpy())
         return geometry
+
+    def _fitting(self, geometry: Geometries, drop: Callable[..., None]) -> None:
+        """Drops what is not of the kind's types."""
+        if not self.kind.geometry:
+            return
+        families = np.array(
+            [_FAMILY.get(t, "collection") for t in shapely.get_type_id(geometry)], dtype=object
+        )
+        wanted = " or ".join(sorted(self.kind.geometry))
+        drop(
+            ~np.isin(families, list(self.kind.geometry)),
+            "geometry.type",
+            lambda i: f"a {families[i]} is not the {wanted} that {self.kind.id} needs",
+        )
 
     def unmeasured(self) -> NDArray[np.int64]:
         """The rows, once all were cleaned, that are set aside because they lie at 0, 0 and all others far

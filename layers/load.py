@@ -484,10 +484,7 @@ class _FileLoad:
 
     def _count(self, values: Columns) -> None:
         for name in self.kind.provenance:
-            given = values[name]
-            self._sources.setdefault(name, Counter()).update(
-                given if isinstance(given, list) else counted(given)
-            )
+            self._sources.setdefault(name, Counter()).update(counted(values[name]))
 
     def report(self) -> Report:
         """What was found, asked for once at the end; the rows that were set aside are written."""

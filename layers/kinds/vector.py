@@ -6,6 +6,7 @@ distinct value is looked at by itself where it must be.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -150,8 +151,10 @@ def first(columns: Sequence[pa.Array], count: int) -> pa.Array | None:
     return out
 
 
-def counted(column: pa.Array) -> dict[Any, int]:
+def counted(column: pa.Array | list[Any]) -> Mapping[Any, int]:
     """How often each value comes."""
+    if isinstance(column, list):
+        return Counter(column)
     return {pair["values"]: pair["counts"] for pair in column.value_counts().to_pylist()}
 
 

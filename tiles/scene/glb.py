@@ -131,14 +131,11 @@ def glb(
     for one in repeated:
         meshes.append({"primitives": _primitives(buffer, one.body, one.origin, looks, colours)})
         nodes.append({"extensions": _places(buffer, one, centre, ids[0])})
-    where = geocentric.y_up(centre).tolist()
     document = {
         "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
         **_used(meshes, repeated, packed),
         "extensions": {"EXT_structural_metadata": metadata(buffer, tables)},
-        "scene": 0,
-        "scenes": [{"nodes": list(range(len(nodes)))}],
-        "nodes": [{"mesh": i, "translation": where, **node} for i, node in enumerate(nodes)],
+        **_scene(nodes, centre),
         "meshes": meshes,
         **looks.document(),
         "accessors": buffer.accessors,
@@ -146,6 +143,16 @@ def glb(
         "buffers": buffer.document,
     }
     return container(orjson.dumps(document), b"".join(buffer.parts))
+
+
+def _scene(nodes: Sequence[dict[str, Any]], centre: Floats) -> dict[str, Any]:
+    """One scene of nodes, each of the mesh of its number."""
+    where = geocentric.y_up(centre).tolist()
+    return {
+        "scene": 0,
+        "scenes": [{"nodes": list(range(len(nodes)))}],
+        "nodes": [{"mesh": i, "translation": where, **node} for i, node in enumerate(nodes)],
+    }
 
 
 def _used(meshes: Sequence[object], repeated: Sequence[Instances], packed: bool) -> dict[str, list[str]]:

@@ -90,13 +90,7 @@ def _streams(context: Context) -> list[EventStream]:
         "id name property unit lon lat value time state simulated",
     )
     view = object_of({"box": array_of(number), "clusters": _clusters(say)}, "box clusters")
-    totals = object_of(
-        {
-            "states": object_of(dict.fromkeys(STATES, whole), " ".join(STATES)),
-            "simulated": {"type": "boolean"},
-        },
-        "states simulated",
-    )
+    totals = _totals(whole)
     counts = object_of(dict.fromkeys("1234", whole), "1 2 3 4")
     incidents = array_of(reference("incident"))
     snapshot = object_of(
@@ -134,6 +128,11 @@ def _streams(context: Context) -> list[EventStream]:
         "layers": (say("A layer to be loaded anew", "需重新加载的图层"), layer),
     }
     return [EventStream("/stream", say("Live data and changes, for the page", "页面实时数据与变化"), events)]
+
+
+def _totals(whole: dict[str, Any]) -> dict[str, Any]:
+    states = object_of(dict.fromkeys(STATES, whole), " ".join(STATES))
+    return object_of({"states": states, "simulated": {"type": "boolean"}}, "states simulated")
 
 
 def _clusters(say: Callable[[str, str], str]) -> dict[str, Any]:

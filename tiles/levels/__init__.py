@@ -1,0 +1,1 @@
+"""Far views: groups of features by the cells of a quadtree, counted, merged and drawn."""
