@@ -74,7 +74,7 @@ def accounted(store: Store, tiles: Tiles, layer: str, z: int) -> tuple[set[int],
     groups: dict[int, dict[str, Any]] = {}
     for features in tiles_of(tiles, layer, z):
         for one in features:
-            if "count" in one["properties"]:
+            if "group_count" in one["properties"]:
                 known = groups.setdefault(one["id"], one["properties"])
                 assert known == one["properties"], "the same in every tile"
             else:
@@ -82,10 +82,10 @@ def accounted(store: Store, tiles: Tiles, layer: str, z: int) -> tuple[set[int],
     members: list[int] = []
     read = store.feature_layer(layer)
     for group in groups.values():
-        mine = fids(store, layer, filter=parse(group["filter"], "cql2-text", read))
-        assert len(mine) == group["count"], group
-        classes = {name: n for name, n in group.items() if name.startswith("count_")}
-        assert not classes or sum(classes.values()) == group["count"]
+        mine = fids(store, layer, filter=parse(group["group_filter"], "cql2-text", read))
+        assert len(mine) == group["group_count"], group
+        classes = {name: n for name, n in group.items() if name.startswith("group_count_")}
+        assert not classes or sum(classes.values()) == group["group_count"]
         members += mine
     assert len(set(members)) == len(members), "each in one group"
     assert drawn.isdisjoint(members)

@@ -56,20 +56,20 @@ def test_every_feature_is_in_the_tiles(server: Server, layer: str, z: int) -> No
         assert answer.status_code in (200, 204)
         mine = features(answer, layer)
         for feature in mine:
-            if "filter" in feature["properties"]:
+            if "group_filter" in feature["properties"]:
                 merged[feature["id"]] = feature["properties"]
             else:
                 assert feature["properties"]["fid"] == feature["id"]
                 found[feature["id"]] = feature["properties"]
         # those of the tiles beside it are not its own
-        count = sum(one["properties"].get("count", 0) for one in mine)
+        count = sum(one["properties"].get("group_count", 0) for one in mine)
         assert int(answer.headers.get("features-merged", 0)) <= count
-    assert len(found) + sum(one["count"] for one in merged.values()) == expected
+    assert len(found) + sum(one["group_count"] for one in merged.values()) == expected
     if merged:
-        one = max(merged.values(), key=lambda group: group["count"])
-        asked = {"filter": one["filter"], "filter-lang": "cql2-text", "limit": 1}
+        one = max(merged.values(), key=lambda group: group["group_count"])
+        asked = {"filter": one["group_filter"], "filter-lang": "cql2-text", "limit": 1}
         members = server.http.get(f"/ogc/collections/{layer}/items", params=asked).json()
-        assert members["numberMatched"] == one["count"]
+        assert members["numberMatched"] == one["group_count"]
         return
     fid, properties = next(iter(found.items()))
     item = server.http.get(f"/ogc/collections/{layer}/items/{fid}").json()["properties"]

@@ -2,7 +2,7 @@
 point.
 
 Each tells ``count``, how many features it stands for, ``filter``, a filter in CQL2 text that selects exactly
-these from the layer, and of layers with classes how many of each there are (``count_CLASS``), with the most
+these from the layer, and of layers with classes how many of each there are (``group_count_CLASS``), with the most
 frequent one in the property that tells the class, so that a style for features colours it too.
 """
 
@@ -27,7 +27,7 @@ from tiles.levels.table import Numbers
 from tiles.scheme import Floats
 
 #: Names of the properties of what stands for several features.
-COUNT, FILTER = "count", "filter"
+COUNT, FILTER = "group_count", "group_filter"
 #: Its ids begin here, beyond those of features; they are exact as JSON numbers.
 FIRST_ID = 1 << 52
 #: The share of a cell that must be covered to be drawn, by zoom: near by a cell is a building, far away a

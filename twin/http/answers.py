@@ -32,8 +32,9 @@ ALWAYS: Headers = [
     ORIGIN,
     (
         b"access-control-expose-headers",
-        b"Accept-Ranges, Allow, Content-Crs, Content-Disposition, Content-Range, ETag, Features-Dropped, "
-        b"Link, Location, Memento-Datetime, OGC-NumberMatched, OGC-NumberReturned, Retry-After",
+        b"Accept-Ranges, Allow, Content-Crs, Content-Disposition, Content-Range, ETag, Features-Merged, "
+        b"Link, Location, Memento-Datetime, OGC-NumberMatched, OGC-NumberReturned, Retry-After, "
+        b"Tile-Properties",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MVT = "application/vnd.mapbox-vector-tile"
 JSON = "application/json"
 #: Features that are merged in a tile, where any are; and that it has only the properties that are drawn.
-MERGED, THIN = b"features-merged", (b"properties", b"drawn")
+MERGED, THIN = b"features-merged", (b"tile-properties", b"drawn")
 #: Parameters that a tile URL may carry: clients add ``v`` to tell generations apart.
 PARAMETERS = frozenset({"v"})
 CLIPS: tuple[Clip, ...] = get_args(Clip.__value__)

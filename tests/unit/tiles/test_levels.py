@@ -39,14 +39,14 @@ def tile(
 
 
 def counted(features: Sequence[dict[str, Any]]) -> int:
-    return sum(one["properties"].get("count", 1) for one in features)
+    return sum(one["properties"].get("group_count", 1) for one in features)
 
 
 @pytest.mark.parametrize("z", [0, 9, 14, 16])
 def test_points_on_one_place(z: int) -> None:
     n = 30_000
     features, made = tile(make([shapely.Point(LON, LAT)] * n), "address", z)
-    assert [one["properties"]["count"] for one in features] == [n]
+    assert [one["properties"]["group_count"] for one in features] == [n]
     assert made.merged == n
 
 

@@ -8,7 +8,7 @@ import { Cartesian3, Matrix4, SceneTransforms, type Cartesian2, type Scene } fro
 import { effect } from '@preact/signals-core';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
-import { shortly, signSize, type Cluster } from '../map/group';
+import { shortly, signSize, type Sign } from '../map/group';
 import { shownMoment, type MomentOf } from '../past';
 import type { Store } from '../state';
 import { color } from '../tokens';
@@ -72,7 +72,7 @@ export class MapNames {
     private readonly store: Store,
     private readonly ground: Ground,
     private readonly obstacles: () => Obstacle[],
-    private readonly clusters: () => Cluster[],
+    private readonly clusters: () => Sign[],
     private readonly settled: () => boolean,
     moment: MomentOf = shownMoment,
   ) {
@@ -147,12 +147,19 @@ export class MapNames {
     return true;
   }
 
-  /** How many points a sign stands for. */
-  private number(context: CanvasRenderingContext2D, room: Room, { lon, lat, count }: Cluster): void {
+  /** The sign of several points and how many they are; the engine's own disc is half under the ground when seen aslant. */
+  private number(context: CanvasRenderingContext2D, room: Room, { lon, lat, count, color: own }: Sign): void {
     const at = this.window(Cartesian3.fromDegrees(lon, lat, this.ground.at(lon, lat)));
     const size = signSize(count);
     if (!at || !this.isSeen(at)) return;
     room.take({ left: at.x - size / 2, right: at.x + size / 2, top: at.y - size / 2, bottom: at.y + size / 2 });
+    context.beginPath();
+    context.arc(at.x, at.y, size / 2, 0, 2 * Math.PI);
+    context.fillStyle = own;
+    context.fill();
+    context.strokeStyle = color('halo');
+    context.lineWidth = 1;
+    context.stroke();
     context.font = `600 ${size > 22 ? 11 : 10}px ${FAMILY}`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
@@ -161,7 +168,7 @@ export class MapNames {
   }
 
   /** The empty sheet in the size of the picture; null where nothing has changed since it was written on. */
-  private cleared(anew: boolean, clusters: readonly Cluster[]): CanvasRenderingContext2D | null {
+  private cleared(anew: boolean, clusters: readonly Sign[]): CanvasRenderingContext2D | null {
     const { canvas, scene } = this;
     const { clientWidth: width, clientHeight: height } = scene.canvas;
     const ratio = Math.min(window.devicePixelRatio, 2);

@@ -4,7 +4,8 @@ import { effect, signal, untracked, type ReadonlySignal } from '@preact/signals-
 import { SplitDirection, type Scene } from '@cesium/engine';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Unsaved } from '../editing/edits';
-import type { Cluster } from '../map/group';
+import type { Sign } from '../map/group';
+import { colorOf } from './style';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import { Painter } from '../map/painter';
@@ -121,8 +122,8 @@ export class LayerSet {
   }
 
   /** The points that stand for several in what is shown. */
-  clusters(): Cluster[] {
-    return [...this.entries.values()].flatMap(({ drawn }) => drawn?.groups?.flatMap(({ clusters }) => clusters) ?? []);
+  clusters(): Sign[] {
+    return [...this.entries.values()].flatMap(({ layer, drawn }) => drawn?.groups?.flatMap(({ clusters }) => clusters.map((one) => ({ ...one, color: colorOf(layer, one.properties) }))) ?? []);
   }
 
   /** Whether some of what is shown of a layer stands for several. */

@@ -37,6 +37,12 @@ export function layerColor(layer: LayerConfig, stated: string): string {
   return shade.value === 'dark' && shown !== stated && rank(layer) === 0 ? mixed(shown, themed('ground'), RECEDING) : shown;
 }
 
+/** The colour of what has these properties, as the theme shows it. */
+export function colorOf(layer: LayerConfig, properties: Readonly<Record<string, unknown>>): string {
+  const { property, values, default: usual } = layer.style.color;
+  return layerColor(layer, (property && values[String(properties[property])]) || usual);
+}
+
 /** What is assumed is drawn half-way to white (by night to the ground, unless on glass), as its legend entry is hatched. */
 export function paler(color: string, { buried }: Pick<LayerConfig, 'buried'> = { buried: false }): string {
   return mixed(color, buried ? TOKENS.light.pale : themed('pale'), 0.5);
@@ -156,10 +162,10 @@ export function sceneStyle(
 }
 
 /** What stands for several; of a single feature the count is no number. */
-const MERGED = 'Number(${count}) >= 1';
+const MERGED = 'Number(${group_count}) >= 1';
 
 /** The signs of points that stand for several. */
-const CLUSTER_SIZES = [1e5, 1e4, 1e3, 100, 10, 1].map((count): [string, string] => [`Number(\${count}) >= ${count}`, String(signSize(count))]);
+const CLUSTER_SIZES = [1e5, 1e4, 1e3, 100, 10, 1].map((count): [string, string] => [`Number(\${group_count}) >= ${count}`, String(signSize(count))]);
 
 export function vectorStyle(
   shown: LayerConfig,

@@ -9,11 +9,11 @@ export interface Group {
   classes: readonly { value: string | null; count: number }[];
 }
 
-const CLASS = /^count_(.+)$/;
+const CLASS = /^group_count_(.+)$/;
 
 /** Whether a feature of a tile stands for several. */
 export function isGroup(properties: Readonly<Record<string, unknown>>): boolean {
-  return typeof properties['filter'] === 'string' && properties['filter'] !== '' && Number(properties['count']) > 0;
+  return typeof properties['group_filter'] === 'string' && properties['group_filter'] !== '' && Number(properties['group_count']) > 0;
 }
 
 export function groupOf(layer: string, properties: Readonly<Record<string, unknown>>): Group | null {
@@ -23,7 +23,7 @@ export function groupOf(layer: string, properties: Readonly<Record<string, unkno
     return value && Number(count) > 0 ? [{ value: value === 'other' ? null : value, count: Number(count) }] : [];
   });
   classes.sort((a, b) => b.count - a.count);
-  return { layer, count: Number(properties['count']), filter: String(properties['filter']), classes };
+  return { layer, count: Number(properties['group_count']), filter: String(properties['group_filter']), classes };
 }
 
 /** Corners of the cell in which the members' middles lie, in degrees; null where its filter names none. */
@@ -43,11 +43,17 @@ export function shortly(count: number): string {
   return `${value < 9.95 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value)}${unit}`;
 }
 
-/** Where a group of points stands on the map. */
+/** Where a group of points stands on the map, and what its tile says of it. */
 export interface Cluster {
   lon: number;
   lat: number;
   count: number;
+  properties: Readonly<Record<string, unknown>>;
+}
+
+/** A group of points as it is drawn. */
+export interface Sign extends Cluster {
+  color: string;
 }
 
 /** Pixels across the sign of so many points. */

@@ -21,7 +21,7 @@ function groupsIn(layers: Layers, { tileZ, tileX, tileY }: Place): Groups {
     const at = type === 'Point' ? (geometry as { x: number; y: number }[])[0] : undefined;
     if (!at) return [];
     const lat = Math.atan(Math.sinh(Math.PI * (1 - (2 * (tileY + at.y / extent)) / n)));
-    return [{ lon: ((tileX + at.x / extent) / n) * 360 - 180, lat: (lat * 180) / Math.PI, count: Number(properties['count']) }];
+    return [{ lon: ((tileX + at.x / extent) / n) * 360 - 180, lat: (lat * 180) / Math.PI, count: Number(properties['group_count']), properties }];
   });
   return { some: merged.length > 0, clusters };
 }
