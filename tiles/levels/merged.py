@@ -1,9 +1,9 @@
 """What stands for the members of a group: an outline of what they cover, the lines they run along, or a
 point.
 
-Each tells ``group_count``, how many features it stands for, ``group_filter``, CQL2 text that selects
-exactly these from the layer, and of layers with classes how many of each there are (``group_count_CLASS``), with
-the most frequent one in the property that tells the class, so that a style for features colours it too.
+Each tells ``group_count``, how many features it stands for, ``group_filter``, CQL2 text that selects exactly
+these from the layer, and of layers with classes how many of each there are (``group_count_CLASS``), with the
+most frequent one in the property that tells the class, so that a style for features colours it too.
 """
 
 from __future__ import annotations
