@@ -26,7 +26,7 @@ from tiles.vector import clip
 
 #: Parts of a tile around it in which a feature may lie that changes it: one is drawn over the edge of tiles,
 #: and whether it is drawn or merged follows from its neighbours, too.
-BUFFER = max(clip.BUFFER / clip.EXTENT, NEAR)
+BUFFER = max(clip.BUFFER / scheme.EXTENT, NEAR)
 #: Log rows remembered a layer; beyond it the older half counts as a change of the whole layer.
 REMEMBERED = 200_000
 _PAGE = 10_000

@@ -173,6 +173,11 @@ class PastSnapshot:
         near = self._departed.index.search(box)
         return self._with(self._rest.window(box), near, None, lambda fresh: scheme.meets(fresh.boxes, box))
 
+    def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
+        """As :meth:`Snapshot.found`."""
+        window = self.window(box)
+        return window, np.arange(len(window))
+
     def node(self, node: tree.Node) -> Batch:
         """As :meth:`Snapshot.node`."""
         return self._whole.node(node) if self._at_once else self._of_node(node, None)

@@ -24,6 +24,8 @@ MAX_LATITUDE = 85.0511287798066
 CIRCUMFERENCE = 2 * np.pi * 6_378_137.0
 #: Along the equator, and near enough along a meridian for sizes.
 METRES_PER_DEGREE = 111_320.0
+#: Side of a vector tile in its own units (MVT 2.1, clause 4.1).
+EXTENT = 4096
 #: The deepest zoom of the vector tiles; clients draw deeper ones from it.
 MAX_ZOOM = 16
 #: Zooms of the nodes of the 3D tree, largest features first.

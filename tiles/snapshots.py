@@ -150,6 +150,15 @@ class Snapshot:
         hits = None if self.patch is None else np.flatnonzero(scheme.meets(self.patch.boxes, box))
         return self._select(rows, hits)
 
+    def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
+        """A batch and the rows of it, ordered by fid, whose box meets a world box: that of the file where
+        nothing was patched there."""
+        rows = self._alive(self.index.search(box))
+        if self.patch is not None and len(hits := np.flatnonzero(scheme.meets(self.patch.boxes, box))):
+            window = batches.concat(self.base.take(rows), self.patch.take(hits))
+            return window, np.arange(len(window))
+        return self.base, rows
+
     def node(self, node: tree.Node) -> Batch:
         """The features of a 3D node, ordered by fid."""
         return self._select(*self._node_rows(node))

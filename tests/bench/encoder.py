@@ -27,9 +27,10 @@ from tests.postgres import Cluster
 from tiles import batch as batches
 from tiles import kernel, scheme
 from tiles.mesh import triangles
+from tiles.scheme import EXTENT
 from tiles.snapshots import Snapshot, snapshot_of
 from tiles.vector import encode
-from tiles.vector.clip import BUFFER, EXTENT
+from tiles.vector.clip import BUFFER
 
 type Tile = tuple[int, int, int]
 
@@ -93,7 +94,8 @@ def _tiles(zoom: int) -> list[Tile]:
 
 def _ours(layers: Mapping[str, Snapshot], tile: Tile) -> bytes:
     box = scheme.tile_box(*tile, BUFFER / EXTENT)
-    body = b"".join(encode.layer(name, layer.window(box), *tile) for name, layer in layers.items())
+    found = ((name, *layer.found(box)) for name, layer in layers.items())
+    body = b"".join(encode.layer(name, batch, *tile, "buffer", rows) for name, batch, rows in found)
     return igzip.compress(body, 1)
 
 

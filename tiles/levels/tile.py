@@ -26,7 +26,7 @@ from tiles.levels.merged import Merged
 from tiles.levels.source import Source
 from tiles.levels.table import Numbers
 from tiles.levels.tiny import enlarged
-from tiles.vector.clip import EXTENT
+from tiles.scheme import EXTENT
 
 #: From this zoom features are merged only where they are too many.
 WHOLE_ZOOM = 14

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from tiles.batch import LINE, POINT, POLYGON, Batch, Flat, explode, successor
 from tiles.dictionary import slices
-from tiles.scheme import Floats
+from tiles.scheme import EXTENT, Floats
 
-#: Side of a tile in its own units (MVT 2.1, clause 4.1).
-EXTENT = 4096
 #: Tile units by which a tile reaches beyond its edge, as renderers expect: the edge of a cut area, half of
 #: a wide stroke or of a symbol lies where nothing is drawn.
 BUFFER = 64

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from tiles import kernel
 from tiles.batch import POLYGON, Batch
 from tiles.kernel import Kernel, Shapes
+from tiles.scheme import EXTENT
 from tiles.vector import clip
-from tiles.vector.clip import EXTENT, MARGINS, Clip
+from tiles.vector.clip import MARGINS, Clip
 
 _NOWHERE = np.zeros(1, np.int64)
 _NOTHING: Shapes = (None, _NOWHERE, _NOWHERE, np.empty(0, np.uint8), np.empty((0, 2)))

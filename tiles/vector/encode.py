@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tiles import kernel
 from tiles.batch import POINT, POLYGON, Batch, successor
 from tiles.dictionary import DictionaryColumn, slices, varint
-from tiles.scheme import Floats
+from tiles.scheme import EXTENT, Floats
 from tiles.vector import clip, wire
 from tiles.vector import compiled as by_kernel
-from tiles.vector.clip import EXTENT, Clip
+from tiles.vector.clip import Clip
 from tiles.vector.wire import Words
 
 MOVE_TO, LINE_TO, CLOSE_PATH = 1, 2, 7

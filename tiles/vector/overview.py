@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 from isal import igzip
+from numpy.typing import NDArray
 
+from layers.types import Bbox
 from tiles import scheme as world
+from tiles.batch import Batch
 from tiles.levels import source, tile
 from tiles.levels.build import Scheme
 from tiles.levels.cells import NEAR, field
 from tiles.levels.source import Halves
 from tiles.levels.tile import DETAILS, WHOLE_ZOOM, Content
+from tiles.scheme import EXTENT
 from tiles.vector import encode
-from tiles.vector.clip import BUFFER, EXTENT, Clip
+from tiles.vector.clip import BUFFER, Clip
 
 #: Bytes of a tile, gzipped, and its features.
 MOST_BYTES, MOST_FEATURES = 500_000, 20_000
@@ -32,6 +38,9 @@ class Columns(Halves, Protocol):
     def index(self) -> object:
         """What all moments have in common whose columns lie in one file."""
 
+    def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
+        """A batch and the rows of it, ordered by fid, whose box meets a world box."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -41,16 +50,20 @@ class Drawing:
     named: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Made:
-    """A layer message of a tile, its size gzipped, how many features it has, of how many others it tells as
-    merged, and whether properties that are not drawn were left out."""
+    """A layer message of a tile, how many features it has, of how many others it tells as merged, and
+    whether properties that are not drawn were left out."""
 
     body: bytes
-    packed: int
     features: int
     merged: int
     thin: bool
+
+    @cached_property
+    def packed(self) -> int:
+        """Bytes gzipped."""
+        return len(igzip.compress(self.body, _LEVEL))
 
     @property
     def weight(self) -> int:
@@ -67,7 +80,8 @@ class Budget:
 
     def holds(self, made: Made) -> bool:
         """Whether a layer is within it."""
-        return made.packed <= self.bytes and made.features <= self.features
+        small = len(made.body) <= self.bytes or made.packed <= self.bytes
+        return small and made.features <= self.features
 
 
 def shares(parts: Sequence[Made], budget: Budget) -> Budget | None:
@@ -75,8 +89,9 @@ def shares(parts: Sequence[Made], budget: Budget) -> Budget | None:
 
     Layers that have less leave the rest to the others. It is a power of two below the budget, so that
     neighbouring tiles cut a layer alike."""
-    sizes, counts = [part.packed for part in parts], [part.features for part in parts]
-    level, features = _level(sizes, budget.bytes), _level(counts, budget.features)
+    features = _level([part.features for part in parts], budget.features)
+    plain = sum(len(part.body) for part in parts)
+    level = None if plain <= budget.bytes else _level([part.packed for part in parts], budget.bytes)
     return (
         None
         if level is None and features is None
@@ -108,9 +123,9 @@ def layer(
 ) -> Made:
     """One layer of a tile within a budget."""
     if at[0] >= WHOLE_ZOOM:
-        whole = snapshot.window(world.tile_box(*at, BUFFER / EXTENT))
-        if len(whole) <= budget.features:
-            made = _made(name, Content(whole, 0, False), at, clip)
+        batch, rows = snapshot.found(world.tile_box(*at, BUFFER / EXTENT))
+        if len(rows) <= budget.features:
+            made = Made(encode.layer(name, batch, *at, clip, rows), len(rows), 0, False)
             if budget.holds(made):
                 return made
     place = field(*at, near=at[0] >= WHOLE_ZOOM)
@@ -133,4 +148,4 @@ def layer(
 
 def _made(name: str, content: Content, at: tuple[int, int, int], clip: Clip) -> Made:
     body = encode.layer(name, content.batch, *at, clip)
-    return Made(body, len(igzip.compress(body, _LEVEL)), len(content.batch), content.merged, content.thin)
+    return Made(body, len(content.batch), content.merged, content.thin)

@@ -13,9 +13,9 @@ import orjson
 from layers.errors import BadParameter, NotFound, shown
 from layers.parameters import AT
 from tiles.made import Tile
-from tiles.scheme import MAX_ZOOM
+from tiles.scheme import EXTENT, MAX_ZOOM
 from tiles.service import MOST_LAYERS, Tiles, layer_ids
-from tiles.vector.clip import BUFFER, EXTENT, Clip
+from tiles.vector.clip import BUFFER, Clip
 from twin.http import answers, past, readable, respond
 from twin.http.context import Context, Link, link
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place

@@ -82,13 +82,17 @@ def test_long_texts_go_before_features_do() -> None:
 
 
 def test_a_budget_is_shared_by_need() -> None:
-    def made(packed: int, features: int = 1) -> overview.Made:
-        return overview.Made(b"", packed, features, 0, False)
+    def made(size: int, features: int = 1) -> overview.Made:
+        # bytes that gzip makes no fewer
+        return overview.Made(np.random.default_rng(1).bytes(size), features, 0, False)
 
     assert overview.shares([made(200_000), made(300_000)], Budget()) is None
     share = overview.shares([made(400_000), made(400_000), made(20_000)], Budget())
     assert share == Budget(125_000, 20_000)
     assert share.holds(made(20_000))
+    alike = overview.Made(bytes(900_000), 1, 0, False)
+    assert overview.shares([alike, alike], Budget()) is None
+    assert share.holds(alike)
     features = overview.shares([made(1, 15_000), made(1, 9_000)], Budget())
     assert features is not None
     assert features.features == 10_000

@@ -181,3 +181,27 @@ def test_the_index_of_the_file_is_that_of_the_boxes(store: Store, file: Path) ->
     assert kept.index.arrays.keys() == fresh.arrays.keys()
     for name, array in fresh.arrays.items():
         np.testing.assert_array_equal(array, kept.index.arrays[name])
+
+
+@pytest.mark.parametrize(("change", "count"), [("none", 16), ("delete", 15), ("add", 17)])
+def test_what_is_found_in_a_box_is_what_a_window_copies(
+    store: Store, file: Path, change: str, count: int
+) -> None:
+    houses(store)
+    server = LayerColumns(store, file.parent)
+    server.freshness.update()
+    first = server.snapshot("houses")
+    boxes = first.boxes[5:21]
+    box = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+    if change == "delete":
+        store.delete("houses", int(first.fids[10]))
+    elif change == "add":
+        put(store, "houses", "building", [square(24.9462, 60.17)], {"height_m": [5.0]}, mode="append")
+    server.freshness.update()
+    snapshot = server.snapshot("houses")
+    batch, rows = snapshot.found(box)
+    window = snapshot.window(box)
+    assert batch.fids[rows].tolist() == window.fids.tolist()
+    assert len(rows) == count
+    # nothing is copied where nothing was written
+    assert (batch is snapshot.base) == (change != "add")
