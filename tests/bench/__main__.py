@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench import (
+    afar,
     cities,
     columns,
     database,
@@ -72,6 +73,7 @@ def main() -> None:
                 "live": _live,
                 "tiles": _tiles,
                 "columns": _columns,
+                "afar": _afar,
             }
             text = measures[name](folder)
             report.write({name: text})
@@ -231,6 +233,14 @@ def _columns(folder: Path) -> str:
     return "\n\n".join(["## Columns, made and patched", report.surroundings(), _MADE, report.table(rows)])
 
 
+def _afar(folder: Path) -> str:
+    rows = _told(afar.rows(folder))
+    title = "## A city of a million buildings, a million addresses and 595,000 pipes, from near and far"
+    return "\n\n".join([title, report.surroundings(), _SEEN, report.table(rows)])
+
+
+_SEEN = """In one process, without HTTP, nothing of a tile in memory: the dearest and the largest tile of each
+zoom, from zoom 10 on of nine in the middle of the city, and the 60 nodes of the 3D tree that are nearest to it."""
 _MADE = """In one process, without HTTP: what a load or a start pays for the columns of a layer's tiles, what
 the first tile pays that finds them in their file, and an edit of one property with all that follows."""
 _ENCODED = """From columns in memory to gzipped bytes, without HTTP, against ST_AsMVT asked through psycopg

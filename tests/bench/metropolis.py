@@ -22,7 +22,7 @@ type Ints = NDArray[np.int64]
 
 #: Longitude and latitude of the middle: land without a city.
 MIDDLE = (114.3, 42.8)
-#: Side (m) of the square that the city lies in, and of a block from street to street.
+#: Side (m) of the square that the whole city lies in, and of a block from street to street.
 SIDE, BLOCK = 36_000.0, 100.0
 #: Half the width (m) of a street, and of the river.
 STREET, RIVER = 8.0, 250.0
@@ -50,6 +50,7 @@ class Metropolis:
     addresses: int = 1_000_000
     pipes: int = 600_000
     seed: int = 14
+    side: float = SIDE
 
     def write(self, folder: Path) -> dict[str, Path]:
         """FlatGeobuf files by the kind of their layer. What is there already is kept."""
@@ -57,7 +58,7 @@ class Metropolis:
         files = {kind: folder / f"{kind}.fgb" for kind in ("building", "address", "pipeline")}
         if not all(file.exists() for file in files.values()):
             random = np.random.default_rng(self.seed)
-            blocks = _blocks(random)
+            blocks = _blocks(random, self.side)
             houses = _houses(blocks, self.buildings, random)
             _save(files["building"], *_footprints(houses, random))
             _save(files["address"], *_doors(houses, self.addresses, random))
@@ -74,8 +75,8 @@ class _Blocks:
     turn: Floats
 
 
-def _blocks(random: np.random.Generator) -> _Blocks:
-    steps = np.arange(-SIDE / 2 + BLOCK / 2, SIDE / 2, BLOCK)
+def _blocks(random: np.random.Generator, side: float) -> _Blocks:
+    steps = np.arange(-side / 2 + BLOCK / 2, side / 2, BLOCK)
     middle = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     east, north = middle.T
     density = np.zeros(len(middle))
