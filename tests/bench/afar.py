@@ -75,7 +75,8 @@ def _spent(work: Callable[[], object]) -> float:
 
 def _zooms(tiles: Tiles) -> Iterator[Row]:
     """The dearest and the largest tile of each zoom in the middle of the city."""
-    _dearest(tiles, tuple(LAYERS), 12)  # the first tile of a process pays for what Python reads then
+    # the first tile of a process pays for what Python reads then
+    _dearest(tiles, tuple(LAYERS), 12)
     two, three = tuple(LAYERS)[:2], tuple(LAYERS)
     for layers, said in ((two, "2 M features"), (three, "all three layers")):
         found = {z: _dearest(tiles, layers, z) for z in range(17)}
