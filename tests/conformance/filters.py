@@ -81,7 +81,7 @@ class Answer:
 
     def told(self) -> str:
         """What it was, for an assertion."""
-        return f"{self.url}: {self.status_code} {self.content[:300].decode()}"
+        return f"{self.url}: {self.status_code} {self.content[:300].decode(errors='replace')}"
 
 
 class Evaluator:

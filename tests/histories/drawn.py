@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -23,6 +24,8 @@ from tiles.service import Tiles
 
 #: Units of a vector tile and around it, and of which a length or an area may be lost by rounding.
 EXTENT, BUFFER, LEAST = 4096, 64, 8
+#: Units by which a feature that a tile's grid would swallow is drawn larger.
+ENLARGED = 4
 #: Kinds with bodies, and the dimension of what they are made from.
 SOLID = {"building": 2, "cim": 2, "pipeline": 1}
 #: Metres: a footprint without a height, and what no body reaches.
@@ -124,21 +127,64 @@ def _decoded(tiles: Tiles, at: Address) -> Vector:
 
 
 def _check_vector(found: Vector, state: LayerState, at: tuple[int, int, int, str]) -> None:
+    merged = [properties for properties, _ in found.values() if "group_count" in properties]
+    single = {fid: one for fid, one in found.items() if "group_count" not in one[0]}
+    counts = [0] * len(merged)
     for fid, body in state.bodies.items():
-        shape = None if body.wkb is None else _in_tile(body.wkb, at)
-        if shape is None or not _is_seen(shape):
-            # what rounding may lose need not be there
-            assert fid not in found or (shape is not None and not shape.is_empty), (fid, at)
+        if body.wkb is None:
+            assert fid not in single, (fid, at)
             continue
-        assert fid in found, (fid, at)
-        properties, geometry = found[fid]
-        assert properties == {"fid": fid, **_values(state, body)}
-        _check_shape(shapely.geometry.shape(geometry), shape)
-    assert found.keys() <= state.bodies.keys()
+        groups = [i for i, group in enumerate(merged) if _is_member(body, group["group_filter"])]
+        for i in groups:
+            counts[i] += 1
+        assert len(groups) + (fid in single) <= 1, (fid, at)
+        shape = _in_tile(body.wkb, at)
+        if fid not in single:
+            # what rounding may lose need not be there
+            assert groups or not _is_seen(shape) or _is_beside(body.wkb, at), (fid, at)
+            continue
+        assert not _in_tile(body.wkb, at, ENLARGED).is_empty, (fid, at)
+        properties, geometry = single[fid]
+        wanted = {"fid": fid, **_values(state, body)}
+        # beside what is merged there are only the properties that are drawn
+        assert properties == ({name: wanted[name] for name in properties} if merged else wanted)
+        assert properties["fid"] == fid
+        if _is_seen(shape):
+            _check_shape(shapely.geometry.shape(geometry), shape)
+    assert counts == [group["group_count"] for group in merged], at
+    assert single.keys() <= state.bodies.keys()
 
 
-def _in_tile(wkb: bytes, at: tuple[int, int, int, str]) -> Any:
-    """What of a geometry is in a tile, in its units, before they are rounded."""
+def _is_member(body: Body, selects: str) -> bool:
+    """Whether a group's filter selects a feature, by formulas of our own."""
+    assert body.wkb is not None
+    z, x, y = map(int, re.findall(r"middle_in_tile\((\d+),(\d+),(\d+)\)", selects)[0])
+    west, south, east, north = shapely.bounds(shapely.from_wkb(body.wkb)).tolist()
+    place = (math.floor(value * 2**z) for value in _world((west + east) / 2, (south + north) / 2))
+    lower, upper = (math.degrees(math.atan(math.sinh(math.pi * (1 - 2 * (y + i) / 2**z)))) for i in (1, 0))
+    fits = east - west <= 360 / 2**z and north - south <= upper - lower
+    if tuple(place) != (x, y) or not (fits or "fits_tile" not in selects):
+        return False
+    for name, value in re.findall(r"\"([^\"]+)\" = '((?:[^']|'')*)'", selects):
+        if body.values[name] != value.replace("''", "'"):
+            return False
+    for name, values in re.findall(r"\"([^\"]+)\" NOT IN \((.*?)\)", selects):
+        if body.values[name] in [one.replace("''", "'") for one in re.findall(r"'((?:[^']|'')*)'", values)]:
+            return False
+    return True
+
+
+def _is_beside(wkb: bytes, at: tuple[int, int, int, str]) -> bool:
+    """Whether the middle of a feature lies in another tile, in which it may be merged, and this tile has
+    nothing of its neighbours' groups."""
+    z, x, y, clip = at
+    west, south, east, north = shapely.bounds(shapely.from_wkb(wkb)).tolist()
+    place = [math.floor(value * 2**z) for value in _world((west + east) / 2, (south + north) / 2)]
+    return clip == "exact" and place != [x, y]
+
+
+def _in_tile(wkb: bytes, at: tuple[int, int, int, str], more: int = 0) -> Any:
+    """What of a geometry is in a tile, or so many units around it, in its units, before they are rounded."""
     z, x, y, clip = at
 
     def units(xy: NDArray[Any]) -> NDArray[Any]:
@@ -146,7 +192,7 @@ def _in_tile(wkb: bytes, at: tuple[int, int, int, str]) -> Any:
 
     shape = shapely.transform(shapely.force_2d(shapely.from_wkb(wkb)), units)
     dim = shapely.get_dimensions(shape)
-    margin = BUFFER if clip == "buffer" or dim == 1 else 0
+    margin = more + (BUFFER if clip == "buffer" or dim == 1 else 0)
     low, high = -margin, EXTENT + margin
     if dim == 0:  # a point on the far edges is the neighbour's
         own = [p for p in shapely.get_parts(shape) if low <= p.x < high and low <= p.y < high]

@@ -44,7 +44,7 @@ test('both elements have a colour of their own, and the layer whose version is s
 });
 
 test('a job is followed to its end, and its layers are shown while it is looked at', async () => {
-  const answers = [{ status: 'running', progress: 40 }, { status: 'successful', result: { pairs: [pair], count: 1, looked: 1, others: 1, open: 0, left_out: {} } }];
+  const answers = [{ status: 'running', progress: 40 }, { status: 'successful', result: { pairs: [pair], count: 1, near: [], near_count: 0, looked: 1, others: 1, open: 0, left_out: {} } }];
   vi.stubGlobal('fetch', async () => Response.json({ jobID: 'j', processID: 'clash', input: { layer: 'house', version: 'v2', tolerance_m: 0.01 }, ...(answers.shift() ?? {}) }));
   const app = page(config, '#lang=en&l=house&cl=j&p=history');
   const clashing = clashingOf(app);
@@ -71,7 +71,7 @@ test('layers that were shown anyway stay', () => {
 test('the table quotes what must be quoted, and runs nothing in a spreadsheet', () => {
   const [head, row] = tableOf([{ ...pair, new: element(1, 'house__1', { title: '=1+1', storey: 'a, "b"' }) }]).split('\r\n');
   expect(head?.startsWith('\ufeffnew_layer,new_id')).toBe(true);
-  expect(row).toBe(`house__1,1,,'=1+1,,"a, ""b""",,ducts,7,,e7,,,,0.5,0.1,,24.9,60.1,3`);
+  expect(row).toBe(`house__1,1,,'=1+1,,"a, ""b""",,ducts,7,,e7,,,,0.5,0.1,,,24.9,60.1,3`);
 });
 
 test('a place above the ground is looked at through the ground behind it', () => {
