@@ -76,7 +76,7 @@ def _spent(work: Callable[[], object]) -> float:
 def _zooms(tiles: Tiles) -> Iterator[Row]:
     """The dearest and the largest tile of each zoom in the middle of the city."""
     # the first tile of a process pays for what Python reads then
-    _dearest(tiles, tuple(LAYERS), 12)
+    tiles.vector(tuple(LAYERS), *_middle(12), "exact")
     two, three = tuple(LAYERS)[:2], tuple(LAYERS)
     for layers, said in ((two, "2 M features"), (three, "all three layers")):
         found = {z: _dearest(tiles, layers, z) for z in range(17)}
@@ -98,12 +98,17 @@ def _told(found: Mapping[int, tuple[float, int]], said: str, goals: bool) -> Ite
         yield Row(f"zoom {z}, {said}", f"{found[z][0]:.1f} ms", "stated", f"{found[z][1] / 1000:.0f} kB")
 
 
+def _middle(z: int) -> tuple[int, int, int]:
+    x, y = (int(each[0] * 2**z) for each in scheme.world(*(np.array([v]) for v in MIDDLE)))
+    return z, x, y
+
+
 def _dearest(tiles: Tiles, layers: tuple[str, ...], z: int) -> tuple[float, int]:
-    x, y = (float(each[0]) * 2**z for each in scheme.world(*(np.array([v]) for v in MIDDLE)))
+    _, x, y = _middle(z)
     around = 1 if z > 9 else 0
     spent, size = 0.0, 0
     for i, j in product(range(-around, around + 1), repeat=2):
-        at = z, int(x) + i, int(y) + j
+        at = z, x + i, y + j
         began = time.process_time()
         tile = tiles._join(layers, at, "buffer", f"{layers} {at}")
         spent = max(spent, (time.process_time() - began) * 1000)
