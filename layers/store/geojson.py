@@ -23,7 +23,7 @@ AROUND = {
 #: What shapely's numbers of points, lines, rings and polygons are in WKB.
 _KINDS = np.array([flat.POINT, flat.LINE, 0, flat.POLYGON], np.uint32)
 #: From here on columns are sooner made than rows.
-_MANY = 32
+_MANY = 20
 
 
 def geometries(shapes: NDArray[Any], decimals: int = DEGREE_DECIMALS) -> list[str]:
@@ -80,7 +80,13 @@ def _by_geos(shapes: NDArray[Any], decimals: int) -> list[str]:
         return []
     texts = shapely.to_geojson(round_to(shapes, decimals)).tolist()
     empty = shapely.is_empty(shapes).tolist()
-    return ["null" if text is None or empty[i] else text for i, text in enumerate(texts)]
+    return ["null" if text is None or empty[i] else _shortest(text) for i, text in enumerate(texts)]
+
+
+def _shortest(text: str) -> str:
+    """The same with each number as :func:`positions` writes it: GEOS does not always find the shortest
+    decimal of a double (25.226006601999998 for 25.226006602)."""
+    return orjson.dumps(orjson.loads(text)).decode()
 
 
 def round_to(shapes: NDArray[Any], decimals: int) -> NDArray[Any]:

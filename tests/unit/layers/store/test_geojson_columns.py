@@ -9,7 +9,10 @@ import orjson
 import pyarrow as pa
 import pytest
 import shapely
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from layers import flat
 from layers.batch import SOURCE_ID, WKB
 from layers.errors import BadFile
 from layers.store import geojson, geojson_columns, staged
@@ -71,10 +74,7 @@ def test_a_batch_is_staged_as_its_rows_are(shapes: list[Any]) -> None:
     features = geojson_columns.features(pa.array(range(7, 12)), texts, fields, made.columns).to_pylist()
     tails = geojson.tails(array, fields, values)
     wanted = [geojson.feature(7 + i, tail) for i, tail in enumerate(tails)]
-    assert [orjson.loads(text) for text in features] == [orjson.loads(text) for text in wanted]
-    assert [text.split(',"properties"')[1] for text in features] == [
-        text.decode().split(',"properties"')[1] for text in wanted
-    ]
+    assert [text.encode() for text in features] == wanted
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,36 @@ def test_values_that_do_not_fit_are_refused(field: Field, value: pa.Array) -> No
 def test_many_geometries_are_written_as_few_are() -> None:
     shapes = np.array([*SHAPES, shapely.Point(), None, shapely.Point(1, 2, 3)] * 10, object)
     few = [geojson.geometries(shapes[i : i + 1])[0] for i in range(len(shapes))]
-    many = geojson.geometries(shapes)
-    assert [orjson.loads(text) for text in many] == [orjson.loads(text) for text in few]
+    assert geojson.geometries(shapes) == few
+
+
+#: Doubles of any size, degrees, and what lies halfway between two numbers of nine decimals.
+NUMBERS = (
+    st.floats(-1e290, 1e290)
+    | st.floats(-180, 180)
+    | st.integers(-180 * 10**9, 180 * 10**9).map(lambda n: n / 1e9)
+    | st.integers(-180 * 10**9, 180 * 10**9).map(lambda n: (n + 0.5) / 1e9)
+    | st.floats(-1e-8, 1e-8)
+)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=40), st.sampled_from([9, 4]))
+@example([(25.226006601999998, -85.00642680199999), (-0.0, 1e-9)], 9)
+@example([(5e-10, 1.5e-9), (-5e-10, 2.5e-9), (1e22, 5e-324), (1e16, 123456789012345680.0)], 9)
+def test_a_number_has_one_text_whichever_way_it_is_written(
+    positions: list[tuple[float, float]], decimals: int
+) -> None:
+    line = shapely.LineString(positions)
+    column = flat.read(pa.array([shapely.to_wkb(line)], pa.binary()))
+    assert column is not None
+    [as_column] = geojson_columns.geometries(column, decimals).to_pylist()
+    [as_row] = geojson.geometries(np.array([line], object), decimals)
+    assert as_row == as_column
+    assert set(geojson.geometries(np.array([line] * 40, object), decimals)) == {as_column}
+    [of_many] = geojson.geometries(np.array([shapely.MultiLineString([line])], object), decimals)
+    numbers = as_column.removeprefix('{"type":"LineString","coordinates":')
+    assert of_many == f'{{"type":"MultiLineString","coordinates":[{numbers[:-1]}]}}'
+    rounded = shapely.to_geojson(geojson.round_to(np.array([line], object), decimals))[0]
+    assert orjson.loads(as_row) == orjson.loads(rounded)
+    for number in np.ravel(orjson.loads(as_row)["coordinates"]).tolist():
+        assert orjson.dumps(number).decode() in as_row
