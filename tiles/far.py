@@ -145,7 +145,12 @@ class FarViews:
         z, x, y = node
         if z == _WHOLE:
             return self._added_up(layer_id, node)
-        below = ((z + 1, 2 * x + i, 2 * y + j) for j in (0, 1) for i in (0, 1))
+        snapshot = self.columns.snapshot(layer_id)
+        below = [(z + 1, 2 * x + i, 2 * y + j) for j in (0, 1) for i in (0, 1)]
+        # the world has four times as many cells a zoom, a city a few of them
+        below = [each for each in below if snapshot.may_hold(each)]
+        if not below:
+            return self._added_up(layer_id, node)
         return blocks.coarser([self._held(layer_id, each) for each in below])
 
     def _added_up(self, layer_id: str, node: Node) -> Cells:

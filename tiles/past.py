@@ -159,6 +159,13 @@ class PastSnapshot:
         """As :meth:`Snapshot.numbers`."""
         return self._whole.numbers(name)
 
+    def may_hold(self, cell: tree.Node) -> bool:
+        """As :meth:`Snapshot.may_hold`."""
+        if self._at_once:
+            return self._whole.may_hold(cell)
+        near = self._departed.index.search(scheme.tile_box(*cell))
+        return len(near) > 0 or self._rest.may_hold(cell)
+
     def feature(self, fid: int) -> Floats | None:
         """As :meth:`Snapshot.feature`."""
         if not self._departed.holds(fid):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layers import quadtree
 from layers.errors import Busy
 from layers.model import Change, FeatureLayer, Rows
 from layers.query import Query
@@ -27,7 +28,7 @@ from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
 from tiles.scene import tree
-from tiles.scheme import Floats
+from tiles.scheme import SCENE_ZOOMS, Floats
 
 log = logging.getLogger("tiles")
 
@@ -74,6 +75,11 @@ class SpatialIndex:
         wanted = node_keys(np.array([node], np.int64))[0]
         order, keys = self._nodes
         return order[np.searchsorted(keys, wanted) : np.searchsorted(keys, wanted, "right")]
+
+    @cached_property
+    def cells(self) -> NDArray[np.uint64]:
+        """As :func:`cells_of`, of the nodes of all rows."""
+        return cells_of(self._nodes[1])
 
     @cached_property
     def _nodes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -181,6 +187,19 @@ class Snapshot:
         hits = None if self.patch is None else np.flatnonzero(scheme.meets_any(self.patch.boxes, boxes))
         return self._select(rows, hits, names)
 
+    def may_hold(self, cell: tree.Node) -> bool:
+        """Whether the middle of a feature may lie in a cell of the first zoom of 3D nodes or one above;
+        never where none was when the columns were made and none was patched in."""
+        up = 2 * (SCENE_ZOOMS[0] - cell[0])
+        first = int(quadtree.morton(np.array([cell[1]]), np.array([cell[2]]))[0]) << up
+        ends = np.array([first, first + (1 << up)], np.uint64)
+        return any(np.diff(np.searchsorted(cells, ends))[0] > 0 for cells in self._cells)
+
+    @cached_property
+    def _cells(self) -> tuple[NDArray[np.uint64], ...]:
+        patch = () if self.patch is None else (np.sort(node_keys(tree.nodes(self.patch.boxes))),)
+        return self.index.cells, *map(cells_of, patch)
+
     def feature(self, fid: int) -> Floats | None:
         """The world box (4,) of one feature, None where it is not there or has no geometry."""
         wanted = np.array([fid])
@@ -218,6 +237,15 @@ def narrowed(batch: Batch, names: Sequence[str] | None) -> Batch:
 def node_keys(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
     """3D nodes (n, 3) as one number each: five bits of zoom, 29 of each index."""
     return np.asarray(nodes[:, 0] << 58 | nodes[:, 1] << 29 | nodes[:, 2])
+
+
+def cells_of(keys: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The cells of the first zoom of 3D nodes that hold nodes of these ascending keys, each once, as places
+    on the Z-curve, ascending."""
+    known = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
+    mask = (1 << 29) - 1
+    up = (known >> 58) - SCENE_ZOOMS[0]
+    return np.unique(quadtree.morton((known >> 29 & mask) >> up, (known & mask) >> up))
 
 
 class Columns:

@@ -16,6 +16,7 @@ from layers.store.base import Store
 from tests.unit.tiles import gltf
 from tests.unit.tiles.conftest import put, square
 from tiles import scheme
+from tiles.batch import Batch
 from tiles.scene import blocks, tree
 from tiles.service import Tiles
 
@@ -146,3 +147,32 @@ def test_layers_that_are_no_footprints_have_no_blocks(store: Store, tmp_path: Pa
         tiles.far.etag("pipes", 13, 0, 0)
     with pytest.raises(NotFound):
         tiles.far.members("pipes", 13, 0, 0)
+
+
+def test_the_whole_world_is_no_more_work_than_what_stands_in_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [(LON, LAT), (LON + 0.1, LAT), (-70.0, -33.0), (179.9, 0.0)]
+    put(store, "buildings", "building", [square(*at) for at in places], {"height_m": [9.0] * len(places)})
+    tiles = Tiles(store, tmp_path)
+    looked: list[tree.Node] = []
+    whole = tiles.far._features
+
+    def count(layer_id: str, cell: tree.Node, shown_from: int) -> Batch:
+        looked.append(cell)
+        return whole(layer_id, cell, shown_from)
+
+    monkeypatch.setattr(tiles.far, "_features", count)
+    summed = tiles.far._held("buildings", (0, 0, 0))
+    assert summed.sums[:, 0].sum() == len(places)
+    assert len(looked) == len(set(looked)) == len(places)
+    assert all(z == 13 for z, _, _ in looked)
+    looked.clear()
+    shape = shapely.geometry.mapping(square(10.0, 50.0))
+    store.create("buildings", {"type": "Feature", "geometry": shape, "properties": {}})
+    tiles.far.columns.freshness.update()
+    assert tiles.far._held("buildings", (0, 0, 0)).sums[:, 0].sum() == len(places) + 1
+    assert len(looked) == 1
+    looked.clear()
+    assert not len(tiles.far._held("buildings", (3, 0, 0)))
+    assert len(looked) == 1

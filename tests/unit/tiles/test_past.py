@@ -137,3 +137,21 @@ def test_what_is_now_is_held_once(store: Store, tmp_path: Path, monkeypatch: pyt
     assert picture(then) == known
     second = then._snapshot("buildings")
     assert second.base is live._columns.known("buildings").base is not first.base
+
+
+def test_blocks_of_the_whole_world_are_those_that_were(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded(store)
+    live = Tiles(store, tmp_path / "live")
+    cells = [(z, 0, 0) for z in range(3)] + around(13) + around(15)
+    known = {at: live.far.tile("buildings", *at).body for at in cells}
+    seq = store.seq()
+    away = shapely.geometry.mapping(square(-70.0, -33.0))
+    store.patch("buildings", 1, {"geometry": away})
+    store.delete("buildings", 2)
+    live.far.tile("buildings", 0, 0, 0)
+    for most in (snapshots.COMPACT_ROWS, 0):
+        monkeypatch.setattr(past, "COMPACT_ROWS", most)
+        then = was(store, live, seq)
+        assert {at: then.far.tile("buildings", *at).body for at in cells} == known
