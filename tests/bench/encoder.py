@@ -24,8 +24,7 @@ from tests.bench.measure import usage
 from tests.bench.metropolis import MIDDLE, Metropolis
 from tests.bench.report import Row, part_of
 from tests.postgres import Cluster
-from tiles import batch as batches
-from tiles import kernel, scheme
+from tiles import column_build, kernel, scheme
 from tiles.mesh import triangles
 from tiles.scheme import EXTENT
 from tiles.snapshots import Snapshot, snapshot_of
@@ -62,7 +61,7 @@ def _loaded(url: str, name: str, file: Path) -> Snapshot:
     columns = {key: column.tolist() for key, column in zip(meta["fields"], fields, strict=True)}
     fids = np.arange(1, len(geometry) + 1)
     declared = [Field(key, _TYPES[kind]) for key, kind in zip(columns, kinds, strict=True)]
-    made = batches.from_rows(Rows(fids, list(geometry), columns), declared)
+    made = column_build.from_rows(Rows(fids, list(geometry), columns), declared)
     _table(url, name, fids.tolist(), geometry, columns, kinds)
     return snapshot_of(made, 1)
 
