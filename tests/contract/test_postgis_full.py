@@ -6,7 +6,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -89,6 +90,19 @@ def state(store: Store, past: int) -> Any:
     return store.seq(), features(store), features(store.as_of(past)), store.change_sets()  # type: ignore[arg-type]
 
 
+def _refused(store: Store, act: Callable[[], object], before: object) -> str:
+    """How an act is refused, which leaves nothing; asked again where a busy machine did not reach its database
+    in time."""
+    for _ in range(5):
+        with pytest.raises(Unavailable) as refused:
+            act()
+        assert state(store, 1) == before
+        if "does not answer" not in str(refused.value):
+            break
+        time.sleep(1)
+    return str(refused.value)
+
+
 def test_a_full_disk_leaves_nothing(database: Database, disk: Disk, tmp_path: Path) -> None:
     store = open_store(tmp_path, database)
     load(store, spec(), rows(1))
@@ -108,9 +122,7 @@ def test_a_full_disk_leaves_nothing(database: Database, disk: Disk, tmp_path: Pa
             lambda: store.transact(edits, atomic=False),
             lambda: load(store, spec(), rows(4)),
         ):
-            with pytest.raises(Unavailable, match="full"):
-                act()
-            assert state(store, 1) == before
+            assert "full" in _refused(store, act, before)
     undo.apply(store, plan, Author())
     assert [one["properties"]["name"] for one in features(store)] == names
     assert features(store.as_of(before[0])) == before[1]  # type: ignore[arg-type]
