@@ -91,8 +91,8 @@ def state(store: Store, past: int) -> Any:
 
 
 def _refused(store: Store, act: Callable[[], object], before: object) -> str:
-    """How an act is refused, which leaves nothing; asked again where a busy machine did not reach its database
-    in time."""
+    """How an act is refused, which leaves nothing; asked again where a busy machine did not reach its
+    database in time."""
     for _ in range(5):
         with pytest.raises(Unavailable) as refused:
             act()
