@@ -120,10 +120,9 @@ def glb(
     packed = pack is not None and steps is not None
     if packed and pack is not None and len(body.triangles):
         primitive, placed = pack(buffer, body, centre)
-        primitive |= {"material": looks.of(NO_MATERIAL)}
-        meshes.append(
-            {"primitives": [primitive | {"extensions": {"EXT_mesh_features": {"featureIds": ids}}}]}
-        )
+        features = {"EXT_mesh_features": {"featureIds": ids}}
+        primitive |= {"material": looks.of(NO_MATERIAL), "extensions": features}
+        meshes.append({"primitives": [primitive]})
         nodes.append(placed)
     elif len(body.triangles):
         meshes.append({"primitives": _primitives(buffer, body, centre, looks, colours, ids, steps)})

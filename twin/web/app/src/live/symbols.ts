@@ -49,22 +49,26 @@ function canvas(size: number): CanvasRenderingContext2D {
   return element.getContext('2d')!;
 }
 
-/** 48-pixel picture of a sensor in that state, for a billboard drawn at half that size. */
-export function sensorImage(state: SensorState): HTMLCanvasElement {
-  const context = canvas(48);
-  const path = new Path2D(shapeOf(state, 40));
-  context.translate(4, 4);
+/** A shape in the look of a state. */
+function paintShape(context: CanvasRenderingContext2D, path: Path2D, state: SensorState): void {
   context.lineJoin = 'round';
   context.lineWidth = 6;
   context.strokeStyle = color('halo');
   context.stroke(path);
   context.fillStyle = state === 'stale' ? color('halo') : stateColor(state);
   context.fill(path);
-  if (state === 'stale') {
-    context.lineWidth = 3.5;
-    context.strokeStyle = stateColor(state);
-    context.stroke(path);
-  }
+  if (state !== 'stale') return;
+  context.lineWidth = 3.5;
+  context.strokeStyle = stateColor(state);
+  context.stroke(path);
+}
+
+/** 48-pixel picture of a sensor in that state, for a billboard drawn at half that size. */
+export function sensorImage(state: SensorState): HTMLCanvasElement {
+  const context = canvas(48);
+  const path = new Path2D(shapeOf(state, 40));
+  context.translate(4, 4);
+  paintShape(context, path, state);
   return context.canvas;
 }
 
@@ -77,15 +81,7 @@ export function clusterImage(state: SensorState, text: string): HTMLCanvasElemen
   const path = new Path2D(shapeOf(state, 48));
   context.save();
   context.translate(16, 2);
-  context.lineJoin = 'round';
-  context.lineWidth = 6;
-  context.strokeStyle = color('halo');
-  context.stroke(path);
-  context.fillStyle = state === 'stale' ? color('halo') : stateColor(state);
-  context.fill(path);
-  context.lineWidth = 3.5;
-  context.strokeStyle = stateColor(state);
-  if (state === 'stale') context.stroke(path);
+  paintShape(context, path, state);
   context.restore();
   context.font = '700 24px system-ui, sans-serif';
   context.textAlign = 'center';
