@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers import quadtree
-from layers.kinds import Body, Prism
 from tiles.batch import LINE, POLYGON, Batch
 from tiles.dictionary import DictionaryColumn
 from tiles.levels import coverage, segments, table
 from tiles.levels.cells import DEEPER, cell_of, counted, size_of
 from tiles.levels.table import Numbers, Table
-from tiles.scheme import Floats
 
 #: The zooms of which pyramids are kept; what is merged at deeper ones is counted tile by tile.
 DEEPEST_KEPT = 13
@@ -33,11 +31,10 @@ POINTS, LINES, AREAS, VISIBLE, SUM_X, SUM_Y = range(6)
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """What a layer's pyramids tell beside counts: the property ``by`` whose ``values`` are its classes, None
-    for no classes, and of what is raised the fields of both ends."""
+    for no classes."""
 
     by: str | None = None
     values: tuple[str, ...] = ()
-    heights: tuple[str, str] | None = None
 
     @property
     def other(self) -> int:
@@ -45,15 +42,14 @@ class Scheme:
         return len(self.values)
 
 
-def scheme_of(style: Mapping[str, object], body: Body | None) -> Scheme:
+def scheme_of(style: Mapping[str, object]) -> Scheme:
     """The scheme of a layer that is drawn in a style (as ``/config.json`` gives it)."""
     rule = style.get("color")
     rule = rule if isinstance(rule, Mapping) else {}
     values = rule.get("values")
     names = tuple(values)[: MOST_CLASSES - 1] if isinstance(values, Mapping) else ()
-    heights = (body.low, body.high) if isinstance(body, Prism) else None
     name = rule.get("property")
-    return Scheme(name if isinstance(name, str) and names else None, names, heights)
+    return Scheme(name if isinstance(name, str) and names else None, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +79,6 @@ def class_codes(column: DictionaryColumn, scheme: Scheme) -> Numbers:
     return np.array([*(known.get(text, scheme.other) for text in texts), scheme.other])
 
 
-def heights_of(batch: Batch, scheme: Scheme) -> Floats:
-    """How high (m) each feature is, 0 where that is not known."""
-    if scheme.heights is None:
-        return np.zeros(len(batch))
-    low, high = (np.nan_to_num(batch.numbers(name)) for name in scheme.heights)
-    return np.maximum(high - low, 0)
-
-
 def seen_from(batch: Batch) -> Numbers:
     """The first zoom (n,) at which each feature is large enough to be seen."""
     side = np.where(batch.dims == POLYGON, np.sqrt(batch.measure), batch.measure)
@@ -114,14 +102,13 @@ def build(
     classes = classes_of(batch, scheme)
     made = Levels(groups(batch, zooms, size, origin), {}, {}, {})
     rows = np.flatnonzero((batch.dims == POLYGON) & (enters >= zooms[-1]))
-    heights = heights_of(batch, scheme)
-    under, lines = table.empty(2), dict[int, Table]()
+    under, lines = table.empty(1), dict[int, Table]()
     counts = table.empty(1)
     first = np.flatnonzero(counted(batch) & (enters >= zooms[-1]))
     for zoom in zooms:
         mine = rows[enters[rows] == zoom]
         corner = origin[0] << coverage.IN_GROUP, origin[1] << coverage.IN_GROUP
-        fresh = coverage.covered(batch, mine, heights[mine], zoom, corner)
+        fresh = coverage.covered(batch, mine, zoom, corner)
         under = table.joined([(1, coverage.coarser(under)), (1, fresh)])
         made.coverage[zoom] = under  # type: ignore[index]
         lines = _segments(batch, classes, enters, zoom, lines, origin)

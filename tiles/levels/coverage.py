@@ -1,14 +1,12 @@
-"""How much of each cell of a grid footprints cover, and how high they are: for merged areas and far skylines.
+"""How much of each cell of a grid footprints cover: for merged areas.
 
 A zoom's cells are of the zoom :data:`FINER` below it, 2 pixels wide where a tile has 512. A footprint is in
 the grids of the zooms at which it belongs to a group (:mod:`tiles.levels.cells`). A row of a table is a cell
-along the Z-curve with ``area``, in units of 2⁻⁵⁴ of the world, and ``volume``, those times centimetres of
-height."""
+along the Z-curve with ``area``, in units of 2⁻⁵⁴ of the world."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from layers import quadtree
 from tiles.batch import Batch
@@ -24,11 +22,9 @@ IN_GROUP = 4
 UNITS = 2.0**54
 
 
-def covered(
-    batch: Batch, rows: Numbers, heights: Floats, zoom: int, origin: tuple[int, int] = (0, 0)
-) -> Table:
-    """The coverage of some footprints (r,) of a batch with heights (r, metres) in the grid of a zoom; cells
-    count from ``origin``, a cell of the grid.
+def covered(batch: Batch, rows: Numbers, zoom: int, origin: tuple[int, int] = (0, 0)) -> Table:
+    """The coverage of some footprints (r,) of a batch in the grid of a zoom; cells count from ``origin``, a
+    cell of the grid.
 
     The area of a footprint is spread over the cells in its box by how much of the box lies in each."""
     n = float(1 << (zoom + FINER))
@@ -41,9 +37,8 @@ def covered(
     x, y = low[of, 0] + place % wide[of], low[of, 1] + place // wide[of]
     share = _overlap(x, boxes[of, 0], boxes[of, 2]) * _overlap(y, boxes[of, 1], boxes[of, 3])
     area = np.rint(batch.measure[rows][of] * UNITS * share).astype(np.int64)
-    volume = area * np.rint(np.clip(heights, 0, 10_000) * 100).astype(np.int64)[of]
     keys = quadtree.morton(np.maximum(x - origin[0], 0), np.maximum(y - origin[1], 0))
-    return table.of(keys, np.stack([area, volume], axis=1))
+    return table.of(keys, area[:, None])
 
 
 def _overlap(cell: Numbers, low: Floats, high: Floats) -> Floats:
@@ -61,8 +56,3 @@ def coarser(fine: Table) -> Table:
 def cell_units(zoom: int) -> float:
     """The area of a whole cell in units."""
     return UNITS / 4.0 ** (zoom + FINER)
-
-
-def mean_height(sums: Numbers) -> NDArray[np.float64]:
-    """The mean height (m, by area) of rows of a table, 0 where nothing is high."""
-    return np.asarray(sums[:, 1] / np.maximum(sums[:, 0], 1) / 100.0)

@@ -65,7 +65,7 @@ class Merged:
 def areas(source: Source, field: Field, sums: Numbers, groups: Numbers, exact: bool) -> Merged:
     """The outlines of what the members of groups (places in the field) cover."""
     bits = 2 * coverage.IN_GROUP
-    table = source.within(lambda levels: levels.coverage.get(field.z), field.keys[groups], bits, 2)
+    table = source.within(lambda levels: levels.coverage.get(field.z), field.keys[groups], bits, 1)
     which = np.searchsorted(field.keys[groups], table.keys >> np.uint64(bits))
     share = table.sums[:, 0] / coverage.cell_units(field.z)
     x, y = quadtree.columns_rows(table.keys)

@@ -21,7 +21,7 @@ _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 def drawing(layer: FeatureLayer) -> Drawing:
     """How a layer is drawn: as its kind is."""
     kind = kinds.known(layer.kind)
-    scheme = build.scheme_of(kind.style, kind.body)
+    scheme = build.scheme_of(kind.style)
     if scheme.by is not None and layer.field(scheme.by) is None:
         scheme = replace(scheme, by=None, values=())
     assumed = kind.style.get("assumed")

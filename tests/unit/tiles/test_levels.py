@@ -24,7 +24,7 @@ LON, LAT = 25.0, 60.0
 
 def drawing(kind: str) -> Drawing:
     style = known(kind).style
-    return Drawing(build.scheme_of(style, known(kind).body), frozenset({"fid"}))
+    return Drawing(build.scheme_of(style), frozenset({"fid"}))
 
 
 def tile(
