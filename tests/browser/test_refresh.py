@@ -276,7 +276,8 @@ def test_fifty_refreshes_leave_nothing_behind(tab: Tab, tower: Place):
     )
     assert done >= 50
     tab.ready()
-    assert tab.js("window.twin.cacheEntries()") == before
+    # a tile of an earlier view may be let go meanwhile: what is left behind would be fifty
+    assert tab.js("window.twin.cacheEntries()") <= before
     assert tab.pick(tower.lon, tower.lat, TALL) == feature("buildings", tower.fid)
 
 
