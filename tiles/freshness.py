@@ -274,11 +274,11 @@ def world_boxes_of(change: Change) -> list[Bbox]:
     return [tuple(row) for row in scheme.world_boxes(boxes).tolist()]
 
 
-def touched(change: Change) -> Iterator[tuple[int, int, int]]:
-    """The vector tiles (z, x, y) of all zooms that a change of one feature touches, each once."""
+def touched(change: Change, deepest: int = MAX_ZOOM) -> Iterator[tuple[int, int, int]]:
+    """The vector tiles (z, x, y) down to a zoom that a change of one feature touches, each once."""
     seen: set[tuple[int, int, int]] = set()
     for box in world_boxes_of(change):
-        for z in range(MAX_ZOOM + 1):
+        for z in range(deepest + 1):
             for tile in scheme.cells(box, z, BUFFER):
                 if tile not in seen:
                     seen.add(tile)

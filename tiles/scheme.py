@@ -26,8 +26,10 @@ CIRCUMFERENCE = 2 * np.pi * 6_378_137.0
 METRES_PER_DEGREE = 111_320.0
 #: Side of a vector tile in its own units (MVT 2.1, clause 4.1).
 EXTENT = 4096
-#: The deepest zoom of the vector tiles; clients draw deeper ones from it.
+#: The deepest zoom of the vector tiles of a layer that names no other; clients draw deeper ones from it.
 MAX_ZOOM = 16
+#: The deepest that a layer may name: there a unit of a tile is less than a centimetre.
+DEEPEST_ZOOM = 20
 #: Zooms of the nodes of the 3D tree, largest features first.
 SCENE_ZOOMS = (14, 15, 16)
 

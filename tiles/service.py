@@ -45,12 +45,13 @@ from tiles.scene import build, fit, tree
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
-from tiles.scheme import MAX_ZOOM, SCENE_ZOOMS, Floats
+from tiles.scheme import SCENE_ZOOMS, Floats
 from tiles.snapshots import Snapshot
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
 from tiles.vector import documents, overview
 from tiles.vector.clip import Clip
+from tiles.vector.options import DEFAULT, Options
 from tiles.vector.overview import Made
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
@@ -100,15 +101,18 @@ class Tiles:
         caches: Caches | None = None,
         copyright_: str = "",
         terrain: TerrainTiles | None = None,
+        options: Mapping[str, Options] | None = None,
     ) -> None:
         """``derived`` is the folder of files that can be made again, or, of a store as it was, the tiles of
         what is now, which differ from these where something changed; ``ground`` is the drawn surface;
         ``caches`` is what is shared with the tiles of other views of the same store; ``copyright_`` stands in
-        every file of 3D tiles; ``terrain`` is that of what is seen, which hears of changes here."""
+        every file of 3D tiles; ``terrain`` is that of what is seen, which hears of changes here; ``options``
+        is what the city says of the vector tiles of layers."""
         caches = caches or Caches()
         self._copyright = copyright_
         self._notice = f".c{zlib.crc32(copyright_.encode()):08x}" if copyright_ else ""
         self._store = store
+        self._options = options or {}
         self._ground, self.terrain = ground, terrain
         take_in = None if terrain is None else terrain.take_in
         self._columns: LayerColumns | PastColumns = (
@@ -182,11 +186,19 @@ class Tiles:
 
     # -- vector tiles ------------------------------------------------------------------------
 
+    def maxzoom(self, ids: Iterable[str]) -> int:
+        """The deepest zoom of the tiles of some layers together: at it all of them are drawn."""
+        return max(self._options.get(layer_id, DEFAULT).maxzoom for layer_id in ids)
+
     def vector_etag(self, ids: Sequence[str], z: int, x: int, y: int, clip: Clip = "buffer") -> str:
         """The ETag of a vector tile as of the last ``freshness.update``; encodes nothing. Raises NotFound."""
         for layer_id in ids:
             self._layer(layer_id)
-        scheme.check_tile(z, x, y)
+        if z > (deepest := self.maxzoom(ids)):
+            raise NotFound(
+                f"there are no tiles beyond zoom {deepest}: deeper ones are drawn from those of it"
+            )
+        scheme.check_tile(z, x, y, (0, deepest))
         return self._etag(self.freshness.vector(ids, z, x, y), clip)
 
     def vector_held(self, ids: Sequence[str], z: int, x: int, y: int, etag: str) -> Tile | None:
@@ -231,15 +243,15 @@ class Tiles:
         """TileJSON 3.0.0 of one or more layers; ``attribution`` is HTML. Raises NotFound."""
         self.freshness.update()
         layers = [self._layer(layer_id) for layer_id in ids]
-        joined = ",".join(ids)
+        joined, deepest = ",".join(ids), self.maxzoom(ids)
         said: dict[str, object] = {
             "tilejson": "3.0.0",
             "name": joined,
             "tiles": [f"{base_url}/tiles/{joined}/{{z}}/{{x}}/{{y}}.mvt{self.query}"],
             "minzoom": 0,
-            "maxzoom": MAX_ZOOM,
-            "vector_layers": [documents.vector_layer(layer) for layer in layers],
-            "merging": documents.merging(base_url, self.query),
+            "maxzoom": deepest,
+            "vector_layers": [documents.vector_layer(layer, deepest) for layer in layers],
+            "merging": documents.merging(base_url, deepest, self.query),
         }
         if attribution:
             said["attribution"] = attribution
@@ -557,7 +569,7 @@ class Tiles:
             return True
         tiles: set[tuple[int, int, int]] = set()
         for change in changes:
-            for tile in freshness.touched(change):
+            for tile in freshness.touched(change, self.maxzoom((layer_id,))):
                 tiles.add(tile)
                 if len(tiles) > MOST_TOLD:
                     return True
@@ -570,7 +582,8 @@ class Tiles:
         return known is not None and self._scene(layer_id).since >= first
 
     def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
-        tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change))
+        deepest = self.maxzoom((layer_id,))
+        tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change, deepest))
         touched = [
             {
                 "url": f"tiles/{layer_id}/{z}/{x}/{y}.mvt",

@@ -398,7 +398,10 @@ def tiles_build(
     layers: Annotated[list[str] | None, typer.Option("--layer", help="A layer; all by default.")] = None,
     *,
     city: CityDir = DEFAULT_CITY,
-    maxzoom: Annotated[int, typer.Option(min=0, max=16, help="The last zoom of an archive.")] = 16,
+    maxzoom: Annotated[
+        int | None,
+        typer.Option(min=0, max=20, help="The last zoom of an archive.", show_default="the layers' deepest"),
+    ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="How many; one a core by default.")] = None,
 ) -> None:
     """Write tiles of layers that any web server can serve."""

@@ -18,6 +18,8 @@ from layers.store.database import Database, Registered, StoreSettings, resolved
 from layers.store.history import DAYS, Retention
 from layers.strict import Strict
 from layers.types import LAYER_ID, LIVE_LAYERS
+from tiles.scheme import DEEPEST_ZOOM, MAX_ZOOM
+from tiles.vector.options import Options
 from twin import setting_values as values
 from twin.access.caller import WRONG_KEYS
 
@@ -118,6 +120,17 @@ class SceneSettings(Strict):
     replaced_by: Annotated[str | None, Field(pattern=LAYER_ID.pattern)] = None
 
 
+class TileSettings(Strict):
+    """The vector tiles of a layer: their deepest zoom, beyond which clients draw from those of it."""
+
+    maxzoom: int = Field(default=MAX_ZOOM, ge=MAX_ZOOM, le=DEEPEST_ZOOM)
+
+    @property
+    def options(self) -> Options:
+        """The same, for who makes them."""
+        return Options(self.maxzoom)
+
+
 @dataclass(frozen=True, slots=True)
 class LayerSettings(Registered):
     """What the city says of one layer beyond what its load recorded, or of a table that is one."""
@@ -128,6 +141,7 @@ class LayerSettings(Registered):
     style: Annotated[dict[str, Any] | None, AfterValidator(values.style)] = None
     history: Days | None = None
     scene: SceneSettings = field(default_factory=SceneSettings)
+    tiles: TileSettings = field(default_factory=TileSettings)
 
 
 class Limits(Strict):
@@ -219,6 +233,10 @@ class CitySettings(Strict):
             audit = _days(self.audit.days)
             days = None if audit is None or days is None else max(days, audit)
         return Retention(days, {layer: _days(days) for layer, days in said.items()})
+
+    def tiles(self) -> dict[str, Options]:
+        """What is said of the vector tiles of layers."""
+        return {layer_id: one.tiles.options for layer_id, one in self.layers.items()}
 
     def database(self) -> Database | None:
         """The database of the features; None for a city that keeps them in its folder.

@@ -16,7 +16,6 @@ import orjson
 
 from layers.errors import BadParameter, NotFound, shown
 from layers.store.open import open_store
-from tiles.scheme import MAX_ZOOM
 from tiles.service import Caches
 from tiles.static import archive, check, scene
 from tiles.static.check import Found
@@ -49,7 +48,7 @@ class City:
 
 
 def build(
-    city: Path, to: Path, layers: Sequence[str], *, deepest: int = MAX_ZOOM, processes: int | None = None
+    city: Path, to: Path, layers: Sequence[str], *, deepest: int | None = None, processes: int | None = None
 ) -> None:
     """Write an archive where the name ends so, else a folder of 3D tiles with one for each layer.
 
@@ -59,7 +58,9 @@ def build(
         spread(City(city.resolve()), to, layers, executor, deepest)
 
 
-def spread(city: City, to: Path, layers: Sequence[str], executor: Executor, deepest: int = MAX_ZOOM) -> None:
+def spread(
+    city: City, to: Path, layers: Sequence[str], executor: Executor, deepest: int | None = None
+) -> None:
     """As :func:`build`, over any executor whose workers see the folders under the same paths."""
     if to.suffix == ARCHIVE:
         names = list(layers) or _every(city, solid=False)

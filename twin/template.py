@@ -65,6 +65,7 @@ heights:
 # What the page shows of a layer beyond what its load recorded.
 # layers:
 #   buildings: {{title: {{en: Buildings, zh-CN: 建筑物}}, visible: true, locking: default}}
+#   boundaries: {{tiles: {{maxzoom: 20}}}}      # surveyed to the centimetre: vector tiles down to zoom 20
 
 # Features lie in city.gpkg of this folder, or in a PostgreSQL database with PostGIS.
 # store: postgresql://twin:${{TWIN_DB_PASSWORD}}@db.example.org/twin   # ${{…}} comes from the environment

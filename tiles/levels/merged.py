@@ -74,8 +74,8 @@ def areas(source: Source, field: Field, sums: Numbers, groups: Numbers, exact: b
     x, y, which = x[kept], y[kept], which[kept]
     # a group whose members lie in no cell of its own has one around their middle
     bare = np.flatnonzero(np.bincount(which, minlength=len(groups)) == 0)
-    shift = quadtree.DEEPEST - field.z - coverage.FINER
-    middle = _middles(sums[groups[bare]]).astype(np.int64) >> shift
+    scale = 2.0 ** (field.z + coverage.FINER - quadtree.DEEPEST)
+    middle = np.floor(_middles(sums[groups[bare]]) * scale).astype(np.int64)
     corner = np.array(field.origin) << coverage.IN_GROUP
     x, y = np.append(x, middle[:, 0] - corner[0]), np.append(y, middle[:, 1] - corner[1])
     which = np.append(which, bare)

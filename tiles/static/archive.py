@@ -14,7 +14,6 @@ import orjson
 
 from tiles import scheme
 from tiles.freshness import BUFFER
-from tiles.scheme import MAX_ZOOM
 from tiles.static.scene import Written
 from tiles.static.spread import Opener, in_order, opened
 
@@ -24,9 +23,9 @@ _E7 = 10_000_000
 
 
 def build(
-    opener: Opener, layers: Sequence[str], file: Path, executor: Executor, deepest: int = MAX_ZOOM
+    opener: Opener, layers: Sequence[str], file: Path, executor: Executor, deepest: int | None = None
 ) -> Iterator[Written]:
-    """Write the tiles of some layers down to a zoom, telling what is written so far.
+    """Write the tiles of some layers down to a zoom (None: their deepest), telling what is written so far.
 
     Tiles come in the order of the archive, one zoom after the other: those of the next are sought where a
     feature is. Raises NotFound."""
@@ -34,6 +33,7 @@ def build(
     from pmtiles.writer import Writer
 
     city = opened(opener)
+    deepest = city.tiles.maxzoom(layers) if deepest is None else min(deepest, city.tiles.maxzoom(layers))
     document = orjson.loads(city.tiles.tilejson(layers, "").plain())
     counts = {layer: len(np.unique(city.tiles.far.columns.snapshot(layer).fids)) for layer in layers}
     making, so_far = file.with_name(f".{file.name}.making"), Written()

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from tiles import geocentric
-from tiles.scheme import MAX_ZOOM, Floats
+from tiles.scheme import DEEPEST_ZOOM, Floats
 from tiles.static import glb
 
 #: Radians and metres by which what is rounded may be outside of its box.
@@ -172,7 +172,7 @@ def archive(file: Path) -> Iterator[Found]:
         for (z, x, y), data in all_tiles(source):  # type: ignore[no-untyped-call]
             found.counts["tiles"] += 1
             found.counts["bytes"] += len(data)
-            if not 0 <= z <= min(header["max_zoom"], MAX_ZOOM):
+            if not 0 <= z <= min(header["max_zoom"], DEEPEST_ZOOM):
                 found.problem(f"{z}/{x}/{y} is of no zoom of the archive")
             try:
                 layers = dict(_features(gzip.decompress(data)))

@@ -12,7 +12,6 @@ from tiles.column_build import FID
 from tiles.levels import build, merged
 from tiles.levels.cells import DEEPER
 from tiles.levels.tile import APART, DETAILS, WHOLE_ZOOM
-from tiles.scheme import MAX_ZOOM
 from tiles.vector.overview import MOST_BYTES, MOST_FEATURES, Drawing
 
 _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
@@ -37,21 +36,26 @@ def counts(layer: FeatureLayer) -> dict[str, str]:
     return dict.fromkeys(names, "integer") | {merged.FILTER: "string"}
 
 
-def vector_layer(layer: FeatureLayer) -> dict[str, object]:
-    """What TileJSON says of a layer."""
+def vector_layer(layer: FeatureLayer, deepest: int) -> dict[str, object]:
+    """What TileJSON says of a layer in tiles down to a zoom."""
     fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != REST}
     more = {name: "Number" if type_ == "integer" else "String" for name, type_ in counts(layer).items()}
     return {
         "id": layer.id,
         "description": layer.title.get("en") or next(iter(layer.title.values()), layer.id),
         "minzoom": 0,
-        "maxzoom": MAX_ZOOM,
+        "maxzoom": deepest,
         "fields": {"fid": "Number", "source_id": "String"} | more | fields,
     }
 
 
-def merging(base_url: str, query: str = "") -> dict[str, Any]:
-    """What is merged in vector tiles and why; ``query`` stands behind addresses of what was."""
+def overzoom(deepest: int) -> str:
+    """What clients do beyond the deepest zoom of tiles."""
+    return f"Tiles beyond zoom {deepest} are drawn from those of it"
+
+
+def merging(base_url: str, deepest: int, query: str = "") -> dict[str, Any]:
+    """What is merged in vector tiles down to a zoom, and why; ``query`` ends addresses of the past."""
     at = f"&{query.removeprefix('?')}" if query else ""
     items = f"{base_url}/ogc/collections/{{layer}}/items"
     filter_ = f"{{{merged.FILTER}}}"
@@ -70,5 +74,5 @@ def merging(base_url: str, query: str = "") -> dict[str, Any]:
         "links": [
             {"rel": "items", "href": f"{items}?filter={filter_}&filter-lang=cql2-text{at}", "templated": True}
         ],
-        "overzoom": f"Tiles beyond zoom {MAX_ZOOM} are drawn from those of it",
+        "overzoom": overzoom(deepest),
     }

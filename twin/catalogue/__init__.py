@@ -62,7 +62,7 @@ def tiles_of(view: View, settings: CitySettings, folder: Path, caches: Caches) -
     terrain = TerrainTiles(view, folder, caches.tiles, caches.blocks, undulation)
     ground = TerrainGround(terrain) if heights.ground == "terrain" else ConstantGround(heights.ground)
     of = derived if view.moment is None else view.present.make_tiles()
-    return Tiles(view, of, ground, caches, settings.attribution, terrain)
+    return Tiles(view, of, ground, caches, settings.attribution, terrain, settings.tiles())
 
 
 class Catalogue:

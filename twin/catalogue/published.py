@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from layers import kinds
 from layers.model import Layer, has_features
+from tiles.vector.options import DEFAULT, Options
 from twin.settings import CitySettings
 
 #: Why a model version is not edited.
@@ -19,13 +20,15 @@ class PublishedLayer[L: Layer]:
     """``layer`` is the store's, with the titles of ``city.yml`` over those of its load, language by
     language, and narrowed to what the caller sees. ``strict``: changed only with If-Match. ``visible``: shown
     when the page opens, which model versions are not unless ``city.yml`` says so. ``style``: that of the kind
-    with the city's over it. ``rank``: the place in ``city.yml``; the layers that it does not name follow."""
+    with the city's over it. ``rank``: the place in ``city.yml``; the layers that it does not name
+    follow. ``tiles``: what the city says of its vector tiles."""
 
     layer: L
     strict: bool
     visible: bool
     style: Mapping[str, Any]
     rank: int
+    tiles: Options = DEFAULT
 
     @property
     def order(self) -> tuple[int, str]:
@@ -50,4 +53,5 @@ def published[L: Layer](layer: L, settings: CitySettings) -> PublishedLayer[L]:
         own.visible,
         {**kind.style, **(own.style or {})},
         list(settings.layers).index(layer.id),
+        own.tiles.options,
     )

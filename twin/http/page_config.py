@@ -15,7 +15,7 @@ from layers.kinds.base import Body, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features, is_raster
 from layers.types import Bbox, Field
 from tiles.imagery.style import Wanted, colormaps
-from tiles.scheme import MAX_ZOOM, METRES_PER_DEGREE
+from tiles.scheme import METRES_PER_DEGREE
 from tiles.storeys import NUMBER
 from twin.http import across
 from twin.http.imagery import of_city
@@ -171,18 +171,18 @@ def layer_entry(published: PublishedLayer[Layer]) -> dict[str, Any]:
         "style": dict(published.style),
         "buried": kind.buried,
         "label": [list(fields) for fields in kind.label],
-        **(_of_features(layer) if has_features(layer) else _WITHOUT_FEATURES),
+        **(_of_features(layer, published.tiles.maxzoom) if has_features(layer) else _WITHOUT_FEATURES),
     }
 
 
-def _of_features(layer: FeatureLayer) -> dict[str, Any]:
+def _of_features(layer: FeatureLayer, maxzoom: int) -> dict[str, Any]:
     """What the page must know of a layer of features besides."""
     return {
         "geometryType": layer.geometry_type,
         "count": layer.count,
         "edits": list(layer.edits),
         "fields": [field_entry(field) for field in layer.fields],
-        "vector": {"url": _vector(layer.id), "minzoom": 0, "maxzoom": MAX_ZOOM},
+        "vector": {"url": _vector(layer.id), "minzoom": 0, "maxzoom": maxzoom},
         "scene": _solids(layer.id, kinds.known(layer.kind).body),
         "related": f"ogc/collections/{layer.id}/items/{{fid}}/related"
         if kinds.may_relate(layer.kind)

@@ -13,7 +13,7 @@ import orjson
 from layers.errors import BadParameter, NotFound, shown
 from layers.parameters import AT
 from tiles.made import Tile
-from tiles.scheme import EXTENT, MAX_ZOOM
+from tiles.scheme import DEEPEST_ZOOM, EXTENT
 from tiles.service import MOST_LAYERS, Tiles, layer_ids
 from tiles.vector.clip import BUFFER, Clip
 from twin.http import answers, past, readable, respond
@@ -104,7 +104,7 @@ def _links(context: Context, layer: FeatureLayer) -> list[Link]:
 
 def _describe_tile(extension: str, context: Context) -> dict[str, Any]:
     summary = context.say("A vector tile of one or several layers", "一个或多个图层的矢量瓦片")
-    parameters = [_layers(), *tile_place(MAX_ZOOM), clip_parameter(), version_parameter()]
+    parameters = [_layers(), *tile_place(DEEPEST_ZOOM), clip_parameter(), version_parameter()]
     operation = get(f"tiles.{extension}", "tiles", summary, ok(summary, {MVT: BINARY}), parameters)
     operation["responses"]["204"] = {"description": "The tile is empty"}
     return {"get": operation}

@@ -87,6 +87,13 @@ def test_the_demo_city_is_valid():
         ("store: {url: 'postgresql://h/d', schema: 'a\"b'}\n", r"line 1: store\.schema: "),
         (f"store: {{url: 'postgresql://h/d', schema: {'a' * 41}}}\n", r"line 1: store\.schema: "),
         ("store: {url: 'postgresql://h/d',\n  readers: 0}\n", r"line 2: store\.readers: "),
+        *(
+            (
+                f"layers:\n  lots:\n    tiles:\n      maxzoom: {zoom}\n",
+                r"line 4: layers\.lots\.tiles\.maxzoom: ",
+            )
+            for zoom in ("15", "21", "17.5", "deep")
+        ),
         ("limits: {heavy: 3}\n", r"line 1: limits\.heavy: unknown key, did you mean `heavy_queries`\?"),
         ("layers:\n  wells:\n    table: gis.wells\n", r"line 3: layers\.wells\.table: .*`store`"),
         ("layers:\n  wells: {fid: gid}\n", r"line 2: layers\.wells: fid: only beside `table`"),

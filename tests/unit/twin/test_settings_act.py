@@ -40,6 +40,7 @@ EXAMPLES = {
     "layers.ID.visible": "layers: {posts: {visible: false}}",
     "layers.ID.locking": "layers: {posts: {locking: strict}}",
     "layers.ID.style": "layers: {posts: {style: {size: 99}}}",
+    "layers.ID.tiles.maxzoom": "layers: {posts: {tiles: {maxzoom: 18}}}",
     "themes": "themes: [gas]",
 }
 #: Without these the one before is compared with the wrong thing.

@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from layers.errors import NotFound, shown
 from layers.model import FeatureLayer, Layer
-from layers.types import CRS84
-from tiles.scheme import MAX_ZOOM
+from layers.types import CRS84, Bbox
+from tiles import scheme
 from tiles.vector import documents
+from tiles.vector.clip import BUFFER
 from twin.http import across, past
 from twin.http.context import REL, Context, Link, link
 from twin.http.formats import JSON, SCHEMA
@@ -179,12 +182,14 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         link("geodata", here, JSON, context.title(layer)),
         link(f"{REL}/schema", f"{here}/schema", SCHEMA, context.say("Schema", "模式")),
     ]
+    deepest = context.view.published(layer.id).tiles.maxzoom
     if box := across.extent(context.view, layer):
+        document["tileMatrixSetLimits"] = _limits(box, deepest)
         west, south, east, north = box
         document["boundingBox"] = {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
-    document["layers"] = [_vector_layer(context, layer)]
-    merging = documents.merging(context.root)
-    document["description"] = merging["description"]
+    document["layers"] = [_vector_layer(layer, deepest, context.title(layer))]
+    merging = documents.merging(context.root, deepest)
+    document["description"] = f"{merging['description']} {merging['overzoom']}."
     document["links"].append(
         link(
             "related",
@@ -195,6 +200,24 @@ def tileset(context: Context, layer: FeatureLayer) -> dict[str, Any]:
         )
     )
     return document
+
+
+def _limits(box: Bbox, deepest: int) -> list[dict[str, Any]]:
+    """The tiles of each zoom that may hold something of a layer in a box (degrees); all columns where it lies
+    across the antimeridian (OGC 17-083r4, clause 7.2)."""
+    west, south, east, north = box if box[0] <= box[2] else (-180.0, box[1], 180.0, box[3])
+    (around,) = scheme.world_boxes(np.array([[west, south, east, north]])).tolist()
+    zooms = (scheme.cells(around, z, BUFFER / scheme.EXTENT) for z in range(deepest + 1))
+    return [
+        {
+            "tileMatrix": str(cells.z),
+            "minTileRow": cells.y0,
+            "maxTileRow": cells.y1,
+            "minTileCol": cells.x0,
+            "maxTileCol": cells.x1,
+        }
+        for cells in zooms
+    ]
 
 
 def _templates(context: Context, layer: FeatureLayer) -> list[Link]:
@@ -225,13 +248,13 @@ def summary(context: Context, layer: Layer, below: str, data_type: str) -> dict[
     }
 
 
-def _vector_layer(context: Context, layer: FeatureLayer) -> dict[str, Any]:
+def _vector_layer(layer: FeatureLayer, deepest: int, title: str) -> dict[str, Any]:
     document: dict[str, Any] = {
         "id": layer.id,
-        "title": context.title(layer),
+        "title": title,
         "dataType": "vector",
         "minTileMatrix": "0",
-        "maxTileMatrix": str(MAX_ZOOM),
+        "maxTileMatrix": str(deepest),
         "propertiesSchema": {
             "type": "object",
             "properties": {name: {"type": type_} for name, type_ in documents.counts(layer).items()}

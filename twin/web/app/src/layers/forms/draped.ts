@@ -9,8 +9,6 @@ import { isOutlined, isUnder, localUrl, type Drawn, type Flat, type Form, type F
 import { vectorStyle } from '../style';
 import vector from './vector';
 
-/** Tiles of this zoom know a place to 0.1 m. */
-const HIGHEST_ZOOM = 16;
 const RETRY_MS = 3000;
 
 class Draped implements Drawn, Flat {
@@ -35,7 +33,7 @@ class Draped implements Drawn, Flat {
     const address = (z: number, x: number, y: number): string =>
       template.replace('{z}', String(z)).replace('{x}', String(x)).replace('{y}', String(y));
     const extent = layer.extent ?? context.config.surroundings;
-    this.provider = new DrapeProvider(address, Math.min(maxzoom, HIGHEST_ZOOM), isOutlined(layer), padded(extent));
+    this.provider = new DrapeProvider(address, maxzoom, isOutlined(layer), padded(extent));
     this.sheet = new ImageryLayer(asProvider(this.provider), context.imagery.sampling);
     this.provider.errorEvent.addEventListener(({ error }: { error?: { statusCode?: number } }) => {
       this.lastFailure = error?.statusCode ?? 0;

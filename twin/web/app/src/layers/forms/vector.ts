@@ -16,7 +16,6 @@ const STEP = 0.25;
 const MOST_ERROR = 9;
 /** The lowest zoom of a layer that lies within few tiles of it. */
 const LOWEST_ZOOM = 14;
-const HIGHEST_ZOOM = 16;
 /** A layer of so few features that lies within a tile so many zooms over the lowest one is small. */
 const FEW = 20_000;
 const FEW_ZOOMS = 3;
@@ -88,11 +87,10 @@ class Shapes extends Tiled<ShapeTiles> {
 async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | null> {
   const { url, minzoom, maxzoom } = layer.vector!;
   const extent = layer.extent ?? context.config.surroundings;
-  const maxZoom = Math.min(maxzoom, HIGHEST_ZOOM);
   const provider = (await ShapeTiles.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
     extent: Rectangle.fromDegrees(...padded(extent)),
-    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent, layer.count)), maxZoom),
-    maxZoom,
+    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent, layer.count)), maxzoom),
+    maxZoom: maxzoom,
   })) as ShapeTiles;
   provider.outlined = isOutlined(layer);
   const { tileset } = provider;
