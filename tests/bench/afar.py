@@ -5,6 +5,7 @@ pyramids are, as they are once a server has been running for some seconds."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +17,10 @@ import numpy as np
 from layers.store import geopackage
 from tests.bench.metropolis import MIDDLE, Metropolis
 from tests.bench.report import Row, at_most
+from tests.bench.sight import Eye
 from tests.support import init, twin
 from tiles import scheme
+from tiles.made import Form, Tile
 from tiles.scene import tree
 from tiles.service import Tiles
 
@@ -30,6 +33,8 @@ LAYERS = {"buildings": "building", "addresses": "address", "pipes": "pipeline"}
 #: Nodes of the 3D tree that are made, from the middle of the city outwards.
 NODES = 60
 MOST_KB = 500
+#: Metres from which all of a city is looked at.
+FROM = 30_000
 
 
 def rows(folder: Path) -> Iterator[Row]:
@@ -39,6 +44,7 @@ def rows(folder: Path) -> Iterator[Row]:
     yield Row("pyramids of all layers made (CPU)", f"{made:.1f} s", "stated", _said(LARGE))
     yield from _zooms(tiles)
     yield from _bodies(tiles, LARGE)
+    yield from _afar(tiles)
     small, _ = _opened(_city(folder / "small", SMALL))
     yield from _bodies(small, SMALL)
     middling, made = _opened(_city(folder / "middling", MIDDLING))
@@ -137,6 +143,26 @@ def _bodies(tiles: Tiles, of: Metropolis) -> Iterator[Row]:
         else:
             yield Row(f"{name}: a CPU-second", f"{rate:,.0f}", "stated", detail)
         yield at_most(f"{name}: bytes of each, gzipped", size / total, most, "", " B")
+
+
+def _afar(tiles: Tiles) -> Iterator[Row]:
+    """What clients fetch of a city that they see from afar, gzipped."""
+    document = json.loads(tiles.tileset("buildings").plain())
+    for form, said in (("none", "plain"), ("gpu", "one box at many places")):
+        for pitch in (90, 45):
+            seen = list(Eye.at(*MIDDLE, FROM, pitch).fetched(document))
+            began, size = time.process_time(), 0
+            for uri in seen:
+                size += len(_content(tiles, uri, form).body)  # type: ignore[arg-type]
+            spent = (time.process_time() - began) * 1000 / len(seen)
+            name = f"{LARGE.buildings:,} buildings from 30 km, down {pitch}°, {said}"
+            yield at_most(name, size / 1e6, 2, f"{len(seen)} files, {spent:.0f} ms of each", " MB")
+
+
+def _content(tiles: Tiles, uri: str, form: Form) -> Tile:
+    *far, z, x, y = uri.removesuffix(".glb").split("/")
+    at = "buildings", int(z), int(x), int(y), form
+    return tiles.far.tile(*at) if far else tiles.glb(*at)
 
 
 def _pyramid(tiles: Tiles, made: float) -> Row:

@@ -19,8 +19,9 @@ from tiles.scheme import CIRCUMFERENCE, Floats
 
 #: Heights (m) at which another class begins: towers are not lost among what stands around them.
 CLASSES = np.array([20.0, 45.0, 90.0, 150.0, 220.0, 300.0, 400.0, 600.0])
-#: Metres by which what stands by itself is higher.
-TOWER = 20.0
+#: Metres by which what stands by itself is higher, and parts of the geometric error: three pixels where it
+#: is seen from as near as it is ever.
+TOWER, TOWERING = 20.0, 1 / 6
 #: What a block covers, against what its features do: yards and lanes are among them.
 AMONG = 2.0
 #: Least height of a block (m), and least area (world units) of a feature.
@@ -125,28 +126,29 @@ def footprints(held: Cells) -> Floats:
     return np.hstack([middle - half, middle + half])
 
 
-def drawn(held: Cells) -> Cells:
-    """At most two blocks a cell, the classes of their keys 0 and 1: what is more than twice as high as all of
-    the cell, and more than ``TOWER`` metres higher, stands by itself."""
+def drawn(held: Cells, error: float) -> Cells:
+    """At most two blocks a cell, the classes of their keys 0 and 1: what is more than twice as high as all
+    of it, and more than ``TOWER`` metres and a part of the geometric error (m) higher, stands by itself."""
     if not len(held):
         return held
     cell = held.keys >> _CLASS_BITS
-    return _added(replace(held, keys=cell << _CLASS_BITS | _above(held)))
+    return _added(replace(held, keys=cell << _CLASS_BITS | _above(held, error)))
 
 
-def _above(held: Cells) -> NDArray[np.bool_]:
+def _above(held: Cells, error: float) -> NDArray[np.bool_]:
     cell = held.keys >> _CLASS_BITS
     starts = np.flatnonzero(np.diff(cell, prepend=-1))
     area, volume = (np.add.reduceat(held.sums[:, i], starts) for i in (1, 2))
     mean = np.repeat(volume / area, np.diff(starts, append=len(cell)))
-    return np.asarray(held.heights > np.maximum(2 * mean, mean + TOWER))
+    return np.asarray(held.heights > np.maximum(2 * mean, mean + max(TOWER, error * TOWERING)))
 
 
-def stand_out(held: Cells, height: Floats) -> NDArray[np.bool_]:
-    """Which features (n,), all that one cell holds, belong to the block that stands by itself."""
+def stand_out(held: Cells, height: Floats, error: float) -> NDArray[np.bool_]:
+    """Which features (n,), all that one cell holds, belong to the block that stands by itself where the
+    geometric error (m) is so large."""
     out = np.zeros(len(CLASSES) + 1, bool)
     if len(held):
-        out[held.places[:, 2]] = _above(held)
+        out[held.places[:, 2]] = _above(held, error)
     return out[np.searchsorted(CLASSES, height, "right")]
 
 

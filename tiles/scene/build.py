@@ -30,7 +30,7 @@ from tiles.scene.boxes import boxes
 from tiles.scene.glb import glb
 from tiles.scene.look import Image, image
 from tiles.scene.packed import primitive
-from tiles.scene.tree import SPLIT, Node
+from tiles.scene.tree import SPLIT, Node, far_error
 from tiles.scheme import Floats
 
 type Meshes = Callable[[Sequence[int]], Mapping[int, Mesh]]
@@ -142,20 +142,19 @@ def far(
     lists_members: bool = True,
 ) -> bytes:
     """The GLB of the blocks of a node; ``style`` is the field that they are drawn by, with the values that
-    its votes are of. ``instanced``: one box, at each place with its size; ``lists_members``: they say where
-    their features are listed."""
+    its votes are of. ``instanced``: one box, at each place with its size; ``lists_members``: they say of
+    which cells they are, by which their features are listed."""
     if not len(held):
         tiny, table = _tiny(at, ground), metadata.single(NO_FEATURE)
         return glb(tiny, table, 1, _centre(at, ground), copyright_=copyright_)
-    held = blocks.drawn(held)
-    of = at[0] + SPLIT
-    places = held.places.tolist() if lists_members else ()
-    members = [f"../../../members/{of}/{x}/{y}.json?above={above}" for x, y, above in places]
-    drawn = None if style is None else (style[0], [style[1][i] for i in held.votes.argmax(axis=1).tolist()])
-    table = metadata.blocks(held.sums[:, 0], held.heights, held.highest, members, drawn)
+    error = far_error(at)
+    held = blocks.drawn(held, error)
+    drawn = None if style is None else (*style, held.votes.argmax(axis=1))
+    cells = (at[0] + SPLIT, held.places) if lists_members else None
+    table = metadata.blocks(held.sums[:, 0], held.heights, held.highest, cells, drawn)
     west, south, east, north = scheme.tile_bounds(*at)
     placed = blocks.boxes(held, ground, (west + east) / 2, (south + north) / 2)
-    return boxes(placed, table, copyright_, instanced)
+    return boxes(placed, table, error, copyright_, instanced)
 
 
 def shape(

@@ -120,29 +120,43 @@ def blocks(
     count: Floats,
     height: Floats,
     highest: Floats,
-    members: Sequence[str],
-    style: tuple[str, list[str]] | None,
+    cells: tuple[int, NDArray[np.int64]] | None,
+    style: tuple[str, Sequence[str], NDArray[np.int64]] | None,
 ) -> dict[str, PropertyColumn]:
-    """The table of blocks: how many features each stands for, their mean and greatest height (m), where they
-    are listed, and the value of the field that the style draws by which most of their area has."""
+    """The table of blocks: how many features each stands for, their mean and greatest height (m); the zoom of
+    their cells, with column, row and whether they stand out (n, 3), by which their features are listed; the
+    field that the style draws by, its values and which of them most of their area has (n,)."""
     all_known = np.ones(len(count), bool)
     columns = {
         "count": (_integers(count.astype(np.int64), all_known), "Features in the block"),
-        "height": (_floats(np.round(height, 1), all_known), "Mean height, by area (m)"),
-        "highest": (_floats(np.round(highest, 1), all_known), "Greatest height (m)"),
+        "height": (_floats(np.round(height), all_known), "Mean height, by area (m)"),
+        "highest": (_floats(np.round(highest), all_known), "Greatest height (m)"),
     }
-    if members:
-        listed = _words([each.encode() for each in members])
-        columns["members"] = listed, "Where the features are listed"
+    if cells is not None:
+        z, places = cells
+        said = "features are listed in ../../../members/{cell_z}/{cell_x}/{cell_y}.json?above={above}"
+        for key, numbers in zip(
+            ("cell_z", "cell_x", "cell_y", "above"), (np.full(len(count), z), *places.T), strict=True
+        ):
+            columns[key] = _integers(numbers, all_known), f"Cell of the block; its {said}"
     made = {
         key: replace(column, schema={**column.schema, "description": description})
         for key, (column, description) in columns.items()
     }
-    if style is not None and any(style[1]):
-        name, values = style
-        column = _words([each.encode() for each in values])
-        made[_key(name, made)] = replace(column, schema={"name": name, **column.schema})
+    if style is not None and any(style[1][i] for i in np.unique(style[2])):
+        name, values, of = style
+        made[_key(name, made)] = _named(name, values, of)
     return made
+
+
+def _named(name: str, values: Sequence[str], of: NDArray[np.int64]) -> PropertyColumn:
+    """An enum of some texts, fewer than 256, of which the empty one is none."""
+    null = next(word for word in _numbered(NO_CODE) if word not in values)
+    words = [value or null for value in values]
+    schema: dict[str, Any] = {"name": name, "type": "ENUM", "enumType": _key(name, {}), "noData": null}
+    named = [{"name": word, "value": number} for number, word in enumerate(words)]
+    enum = {"name": name, "valueType": "UINT8", "values": named}
+    return PropertyColumn(schema, of.astype(np.uint8).tobytes(), enum=enum)
 
 
 def single(fid: int) -> dict[str, PropertyColumn]:

@@ -72,12 +72,12 @@ def node_of(box: Bbox) -> Node:
 
 
 def far_error(node: Node) -> float:
-    """How far (m) blocks may be from what they stand for: two sides of a cell, where it is largest."""
+    """How far (m) blocks may be from what they stand for: the diagonal of a cell, where it is largest."""
     z, x, y = node
     _, south, _, north = scheme.tile_bounds(z, x, y)
     nearest = 0.0 if south < 0 < north else min(abs(south), abs(north))
     side = CIRCUMFERENCE / (1 << (z + SPLIT)) * float(np.cos(np.radians(nearest)))
-    return max(2 * side, _LEAST.get(z, BOUNDS[0]))
+    return max(1.5 * side, _LEAST.get(z, BOUNDS[0]))
 
 
 def above(box: Bbox) -> Iterator[Node]:

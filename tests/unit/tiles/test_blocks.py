@@ -46,7 +46,7 @@ def test_a_level_is_the_sum_of_the_level_below(places: list[tuple[float, float, 
     assert np.allclose(summed.sums, coarse.sums)
     assert np.allclose(summed.votes, coarse.votes)
     assert (summed.boxes == coarse.boxes).all()
-    drawn = blocks.drawn(coarse)
+    drawn = blocks.drawn(coarse, 500.0)
     assert drawn.sums[:, 0].sum() == len(places)
     volume = (drawn.heights * drawn.sums[:, 1]).sum()
     assert volume == pytest.approx(coarse.sums[:, 2].sum())
@@ -68,7 +68,7 @@ def test_one_building_is_as_large_and_as_high_as_it_is(store: Store, tmp_path: P
         assert found.table["height"] == found.table["highest"] == [33.0]
         size = np.ptp(found.positions, axis=0)
         body = gltf.read(tiles.glb("buildings", *tree.node_of(box_of(square(LON, LAT)))).plain())
-        assert np.allclose(size, np.ptp(body.positions, axis=0), atol=1.0)
+        assert np.allclose(size, np.ptp(body.positions, axis=0), atol=2.5)
 
 
 def box_of(shape: shapely.Polygon) -> tuple[float, float, float, float]:
@@ -93,10 +93,34 @@ def test_a_tower_is_not_lost_and_the_colour_is_that_of_most_area(store: Store, t
         (1, 180.0, "default"),
         (6, 10.0, "levels"),
     ]
-    z, cx, cy = map(int, table["members"][0].partition("members/")[2].partition(".")[0].split("/"))
+    z, cx, cy = (table[name][0] for name in ("cell_z", "cell_x", "cell_y"))
+    assert sorted(zip(table["count"], table["above"], strict=True)) == [(1, 1), (6, 0)]
     assert tiles.far.members("buildings", z, cx, cy, above=True).fids.tolist() == [7]
     assert tiles.far.members("buildings", z, cx, cy, above=False).fids.tolist() == [1, 2, 3, 4, 5, 6]
     assert tiles.far.members("buildings", z, cx, cy).height == pytest.approx(240 / 7)
+
+
+def test_walls_too_low_to_be_seen_are_left_out(store: Store, tmp_path: Path) -> None:
+    shapes = [square(LON + i * 0.01, LAT) for i in range(3)]
+    put(store, "buildings", "building", shapes, {"height_m": [10.0, 22.0, 180.0]})
+    tiles = Tiles(store, tmp_path / "d")
+    place = scheme.world(np.array([LON + 0.01]), np.array([LAT]))
+
+    def triangles(z: int) -> dict[float, int]:
+        x, y = (int(each[0] * 2**z) for each in place)
+        found = gltf.read(tiles.far.tile("buildings", z, x, y).plain())
+        once = gltf.read(tiles.far.tile("buildings", z, x, y, "gpu").plain())
+        assert once.table == found.table
+        assert all(len(once.of(row)) == 10 for row in range(once.count))
+        lids = {row: found.positions[found.of(row)].reshape(-1, 3).mean(axis=0) for row in range(found.count)}
+        for row, middle in lids.items():
+            whole = once.positions[once.of(row)].reshape(-1, 3)
+            assert np.linalg.norm(whole - middle, axis=1).min() < np.ptp(whole, axis=0).max()
+        return {height: len(found.of(row)) for row, height in enumerate(found.table["height"])}
+
+    # two pixels of the geometric error's sixteen: 27 m, 7.5 m
+    assert triangles(13) == {10.0: 2, 22.0: 2, 180.0: 10}
+    assert set(triangles(15).values()) == {10}
 
 
 def test_an_edit_renews_the_blocks_above_it_and_no_others(store: Store, tmp_path: Path) -> None:
