@@ -68,8 +68,7 @@ class LayerColumns:
         """Have the columns of a layer at hand and in their file; why they could not be kept there. Raises
         NotFound."""
         columns = self._of(layer_id)
-        if columns.snapshot().is_crowded:
-            columns.compact()
+        columns.prepare()
         return columns.problem
 
     def behind(self) -> list[str]:

@@ -27,8 +27,11 @@ from tiles import column_build, columnfile, making, scheme
 from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
+from tiles.levels import kept
+from tiles.levels.source import Ordered
 from tiles.scene import tree
 from tiles.scheme import SCENE_ZOOMS, Floats
+from tiles.vector import documents
 
 log = logging.getLogger("tiles")
 
@@ -47,11 +50,13 @@ class SpatialIndex:
     """Boxes ordered along a Z-curve, with the box of every block of them; and by their 3D node."""
 
     def __init__(self, boxes: Floats, kept: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """``kept`` are the :attr:`arrays` of the same boxes."""
+        """``kept`` are the :attr:`arrays` of the same boxes, and what else follows from the columns."""
         self._boxes = boxes
         if kept is None:
             order = np.argsort(scheme.morton(boxes), kind="stable")
             kept = {"order": order, "blocks": scheme.blocks(boxes[order], BLOCK)}
+        #: What lies beside the columns.
+        self.kept = kept
         self._order, self._blocks = kept["order"], kept["blocks"]
         if "node_order" in kept:
             self.__dict__["_nodes"] = kept["node_order"], kept["node_keys"]
@@ -89,7 +94,7 @@ class SpatialIndex:
         return order, keys[order]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """A layer's columns at one moment: those of the file without the patched rows, and the patched ones."""
 
@@ -274,9 +279,10 @@ class Columns:
     def is_behind(self, layer: FeatureLayer) -> bool:
         """Whether the next :meth:`snapshot` has more to do than to read a few features."""
         known = self._snapshot
-        moved = known is None or known.generation != layer.generation
-        crowded = known is not None and known.is_crowded
-        return moved or crowded or self._stale or len(self._pending) > COMPACT_ROWS
+        if known is None or known.generation != layer.generation:
+            return True
+        bare = not _has_all(known, layer)
+        return bare or known.is_crowded or self._stale or len(self._pending) > COMPACT_ROWS
 
     def forget(self) -> None:
         """The layer is gone: so is its file."""
@@ -379,20 +385,22 @@ class Columns:
         tag = self._tag(layer) | {"seq": self._store.seq()}
         self.builds += 1
         self._seq = tag["seq"]
-        return self._kept(self._read(layer), tag, layer)
+        batch = self._read(layer)
+        return self._kept(Ordered(batch, documents.drawing(layer).scheme), tag, layer)
 
-    def _kept(self, batch: Batch, tag: columnfile.Tag, layer: FeatureLayer) -> Snapshot:
+    def _kept(self, whole: Ordered, tag: columnfile.Tag, layer: FeatureLayer) -> Snapshot:
         """A snapshot of columns: those of their file where it can be written."""
-        index = SpatialIndex(batch.boxes)
+        batch = whole.batch
+        extras = SpatialIndex(batch.boxes).arrays | kept.arrays(whole)
         try:
-            columnfile.write(self._file, batch, tag, index.arrays)
+            columnfile.write(self._file, batch, tag, extras)
         except OSError as error:
             self._cannot(error)
-            return snapshot_of(batch, layer.generation, index.arrays)
+            return snapshot_of(batch, layer.generation, extras)
         self.problem = None
         stored = columnfile.read(self._file)
         if stored is None or stored[1] != tag:
-            return snapshot_of(batch, layer.generation, index.arrays)
+            return snapshot_of(batch, layer.generation, extras)
         return snapshot_of(stored[0], layer.generation, stored[2])
 
     def _cannot(self, error: OSError) -> None:
@@ -416,25 +424,46 @@ class Columns:
         gone = without(known.gone, rows_of(known.base.fids, fids))
         return Snapshot(known.base, known.index, gone, patch, known.generation)
 
-    def compact(self) -> None:
-        """Take what was patched in into the columns, beside whoever patches and reads meanwhile.
+    def prepare(self) -> None:
+        """Have columns that little was patched in, and beside them all that follows from them. Raises
+        NotFound when the layer is gone."""
+        known = self.snapshot()
+        if known.is_crowded or not _has_all(known, self._store.feature_layer(self._layer)):
+            self.compact()
 
-        Raises NotFound when the layer is gone."""
+    def compact(self) -> None:
+        """Take what was patched in into the columns and what follows from them, and make of that what their
+        file has not, beside whoever patches and reads meanwhile. Raises NotFound when the layer is gone."""
         with self._lock:
             known, seq, self._patches = self._snapshot, self._seq, set()
         layer = self._store.feature_layer(self._layer)
-        if known is None or known.patch is None or known.generation != layer.generation:
+        if known is None or known.generation != layer.generation:
             return
-        batch = batches.concat(known.base.take(np.flatnonzero(known.live)), known.patch)
-        whole = self._kept(batch, self._tag(layer) | {"seq": seq}, layer)
+        whole = self._kept(_together(known, layer), self._tag(layer) | {"seq": seq}, layer)
         with self._lock:
             now = self._snapshot
-            if now is None or now.base is not known.base or now.patch is None:
+            if now is None or now.base is not known.base:
                 return
             fids = np.array(sorted(self._patches), np.int64)
-            patch = now.patch.take(rows_of(now.patch.fids, fids))
-            gone = rows_of(whole.base.fids, fids)
-            self._snapshot = replace(whole, gone=gone, patch=patch) if len(fids) else whole
+            if now.patch is not None and len(fids):
+                patch = now.patch.take(rows_of(now.patch.fids, fids))
+                whole = replace(whole, gone=rows_of(whole.base.fids, fids), patch=patch)
+            self._snapshot = whole
+
+
+def _has_all(known: Snapshot, layer: FeatureLayer) -> bool:
+    """Whether all that is kept beside columns lies beside these."""
+    return kept.held(known.index.kept, documents.drawing(layer).scheme)
+
+
+def _together(known: Snapshot, layer: FeatureLayer) -> Ordered:
+    """The columns of a snapshot with what was patched in, and their pyramids."""
+    source = kept.source(known, documents.drawing(layer).scheme)
+    if known.patch is None and not len(known.gone):
+        return source.base
+    own = known.base.take(np.flatnonzero(known.live))
+    batch = own if known.patch is None else batches.concat(own, known.patch)
+    return Ordered(batch, source.base.scheme, levels=kept.summed(source))
 
 
 def _while_waited_for(pieces: Iterable[Rows]) -> Iterator[Rows]:

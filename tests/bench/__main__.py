@@ -243,8 +243,8 @@ _SEEN = """In one process, without HTTP, nothing of a tile in memory: the deares
 zoom, from zoom 10 on of nine in the middle of the city, and the 60 nodes of the 3D tree nearest to it;
 from 30 km, what CesiumJS fetches on 1920 x 1080 pixels with 16 pixels of error."""
 _MADE = """In one process, without HTTP: what a load or a start pays for the columns of a layer's tiles, what
-the first tile pays that finds them in their file (with the pyramids of far views, which a server makes in the
-background: without them 0.1 s of a million), and an edit of one property with all that follows."""
+the first tile pays that finds them in their file, pyramids of far views among them, and an edit of one
+property with all that follows."""
 _ENCODED = """From columns in memory to gzipped bytes, without HTTP, against ST_AsMVT asked through psycopg
 for the same rows: Web Mercator in its tables, GiST indexes, prepared statements, no just-in-time compilation,
 and the same gzip. Ours also hold the id as a property."""

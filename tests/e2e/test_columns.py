@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.e2e.test_reload import write
 from tests.support import Server, init, twin, until
+from tiles import columnfile
 
 
 def columns(folder: Path, layer: str = "blocks") -> Path:
@@ -37,6 +38,9 @@ def test_a_load_ends_with_them_and_the_server_makes_no_others(
     init(city)
     load(city, write(tmp_path / "a.geojson", 0, 600))
     made = state(columns(city))
+    whole = columnfile.read(columns(city))
+    assert whole is not None
+    assert any(name.startswith("levels/") for name in whole[2])
     server = serve(city)
     tile(server)
     assert state(columns(city)) == made

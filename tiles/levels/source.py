@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,12 +36,21 @@ class Halves(Protocol):
 class Ordered:
     """The rows of a batch by group, and those that are too large for one; with its pyramids."""
 
-    def __init__(self, batch: Batch, scheme: Scheme) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        scheme: Scheme,
+        order: tuple[Numbers, NDArray[np.uint64]] | None = None,
+        levels: Levels | None = None,
+    ) -> None:
+        """``order`` is that of the rows by place, with the places in it; what is not given is made."""
         self.batch, self.scheme = batch, scheme
         self._lock = threading.Lock()
-        self._levels: Levels | None = None
-        self.order = np.argsort(batch.places, kind="stable")
-        self._places = batch.places[self.order]
+        self._levels = levels
+        if order is None:
+            rows = np.argsort(batch.places, kind="stable")
+            order = rows, batch.places[rows]
+        self.order, self.places = order
 
     @property
     def levels(self) -> Levels:
@@ -67,8 +75,8 @@ class Ordered:
     def members(self, cells: NDArray[np.uint64], depth: int) -> Numbers:
         """The rows whose groups are these cells of a depth, ascending."""
         bits = np.uint64(SIZE_BITS + 2 * (DEEPEST - depth))
-        low = np.searchsorted(self._places, cells << bits)
-        high = np.searchsorted(self._places, (cells + np.uint64(1)) << bits)
+        low = np.searchsorted(self.places, cells << bits)
+        high = np.searchsorted(self.places, (cells + np.uint64(1)) << bits)
         counts = high - low
         ends = np.cumsum(counts)
         at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(low - ends + counts, counts)
@@ -80,10 +88,6 @@ class Ordered:
         rows, sizes = self._large
         rows = rows[: np.searchsorted(sizes, depth)]
         return np.sort(rows[world.meets(self.batch.boxes[rows], box)])
-
-
-_LOCK = threading.Lock()
-_HELD: weakref.WeakKeyDictionary[object, dict[Scheme, Ordered]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -136,16 +140,6 @@ class Source:
             out = own if out is None else batches.concat(out, own) if len(own) else out
         assert out is not None
         return out
-
-
-def source(snapshot: Halves, key: object, scheme: Scheme) -> Source:
-    """The groups of a snapshot; ``key`` is what all snapshots of the same columns have in common."""
-    (base, live), *rest = snapshot.halves
-    with _LOCK:
-        known = _HELD.setdefault(key, {})
-        if scheme not in known:
-            known[scheme] = Ordered(base, scheme)
-    return Source(known[scheme], live, Ordered(rest[0][0], scheme) if rest else None)
 
 
 def window_source(window: Batch, field: Field, scheme: Scheme) -> Source:

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from layers.types import Bbox
 from tiles import scheme as world
 from tiles.batch import Batch
-from tiles.levels import source, tile
+from tiles.levels import kept, source, tile
 from tiles.levels.build import Scheme
 from tiles.levels.cells import NEAR, field
-from tiles.levels.source import Halves
 from tiles.levels.tile import DETAILS, WHOLE_ZOOM, Content
 from tiles.scheme import EXTENT
 from tiles.vector import encode
@@ -31,12 +30,8 @@ MOST_BYTES, MOST_FEATURES = 500_000, 20_000
 _LEVEL = 1
 
 
-class Columns(Halves, Protocol):
+class Columns(kept.Columns, Protocol):
     """A layer at one moment."""
-
-    @property
-    def index(self) -> object:
-        """What all moments have in common whose columns lie in one file."""
 
     def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
         """A batch and the rows of it, ordered by fid, whose box meets a world box."""
@@ -110,7 +105,7 @@ def _level(sizes: Sequence[int], most: int) -> int | None:
 
 def prepare(snapshot: Columns, drawing: Drawing) -> None:
     """Have at hand what far views are made of."""
-    _ = source.source(snapshot, snapshot.index, drawing.scheme).base.levels
+    _ = kept.source(snapshot, drawing.scheme).parts
 
 
 def layer(
@@ -133,7 +128,7 @@ def layer(
         near = snapshot.window(world.tile_box(*at, NEAR))
         groups = source.window_source(near, place, drawing.scheme)
     else:
-        groups = source.source(snapshot, snapshot.index, drawing.scheme)
+        groups = kept.source(snapshot, drawing.scheme)
     for detail in DETAILS:
         if detail.features > budget.features:
             continue
