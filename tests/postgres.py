@@ -60,7 +60,7 @@ class Cluster:
     def start(cls, bin_: Path) -> Cluster:
         """A copy of an empty cluster that has a template with PostGIS, started."""
         made = made_once("postgres", [bin_ / "postgres"], lambda folder: _initialise(folder, bin_))
-        cluster = cls(_folder(), bin_, _free_port())
+        cluster = cls(_folder(), bin_, free_port())
         _run(["cp", "-a", made / "data", cluster.folder / "data"])
         cluster.up()
         return cluster
@@ -80,7 +80,7 @@ class Cluster:
                 self.url("postgres"),
             ]
         )
-        made = Cluster(folder, self.bin, _free_port())
+        made = Cluster(folder, self.bin, free_port())
         made.up()
         return made
 
@@ -236,7 +236,7 @@ def _initialise(folder: Path, bin_: Path) -> None:
         shutil.chown(folder, _user())
     data = folder / "data"
     _run([bin_ / "initdb", "-D", data, "-U", "twin", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"])
-    cluster = Cluster(folder, bin_, _free_port())
+    cluster = Cluster(folder, bin_, free_port())
     cluster.up()
     with cluster.connect("postgres") as con:
         con.execute(f"CREATE DATABASE {TEMPLATE}")
@@ -245,7 +245,7 @@ def _initialise(folder: Path, bin_: Path) -> None:
     cluster.down()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

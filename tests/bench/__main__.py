@@ -1,7 +1,6 @@
 """``make bench``: the figures of docs/benchmarks.md, measured in one run and written there.
 
-``python -m tests.bench [features] [history] [helsinki] [rasters] [tiles] [columns] [large]``; without a word,
-all but large.
+``python -m tests.bench [SECTION …]``; without one, all but large, afar and loads.
 """
 
 from __future__ import annotations
@@ -74,6 +73,7 @@ def main() -> None:
                 "tiles": _tiles,
                 "columns": _columns,
                 "afar": _afar,
+                "loads": _loads,
             }
             text = measures[name](folder)
             report.write({name: text})
@@ -154,9 +154,15 @@ def _cost(result: features.Result) -> None:
 
 def _large(folder: Path) -> str:
     rows = _told(large.figures(SMALL, LARGE, folder)) + _told([files.citygml_memory(folder / "gml")])
-    rows += _told(loads.rows(folder / "loads", 200_000, 1_000_000))
     title = f"## {LARGE.count:,} features in a GeoPackage"
     return "\n\n".join([title, report.surroundings(), report.table(rows)])
+
+
+def _loads(folder: Path) -> str:
+    rows = _told(loads.rows(folder / "loads", 100_000, 1_000_000))
+    shutil.rmtree(folder / "loads")
+    title = "## A million rows loaded into a GeoPackage"
+    return "\n\n".join([title, report.surroundings(), _LOADED, report.table(rows)])
 
 
 def _helsinki(folder: Path) -> str:
@@ -174,6 +180,7 @@ def _helsinki(folder: Path) -> str:
         stack.callback(server.stop)
         for measure in helsinki.HTTP:
             rows += _told(measure(target("ours", server), floor, peer))
+        rows += _told(helsinki.to_nginx(target("ours", server), floor, folder / "nginx"))
         rows += _told(observations.figures(server))
         server.stop()
     with ExitStack() as stack:
@@ -186,7 +193,7 @@ def _helsinki(folder: Path) -> str:
     rows += _told(terrain.rows(folder / "terrain"))
     rows += _told(models.rows(folder / "models"))
     rows += _told([wall.demo_to_page(folder / "demo")])
-    for done in (city, copy, folder / "files", folder / "terrain", folder / "models", folder / "demo"):
+    for done in (city, copy, folder / "files", folder / "terrain", folder / "models", folder / "demo", folder / "nginx"):
         shutil.rmtree(done)
     title = "## The server on the loaded Helsinki city"
     return "\n\n".join([title, report.surroundings(), _PATH, report.table(rows)])
@@ -248,6 +255,8 @@ property with all that follows."""
 _ENCODED = """From columns in memory to gzipped bytes, without HTTP, against ST_AsMVT asked through psycopg
 for the same rows: Web Mercator in its tables, GiST indexes, prepared statements, no just-in-time compilation,
 and the same gzip. Ours also hold the id as a property."""
+_LOADED = """CPU of the load and of its reader, without their start, against ogr2ogr writing the same FlatGeobuf
+as a GeoPackage: it checks nothing, keeps no history and makes no GeoJSON beside the rows."""
 _DRAWN = """The peer is rio-tiler as it is documented: `Reader.tile`, `rescale`, `render`, over a file that is
 open. The relief has one band of float32 and the colours of `terrain`, the photo three of uint8; both are COGs
 on the grid of the tiles."""
