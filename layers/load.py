@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import shapely
 from numpy.typing import NDArray
 
 from layers import guard, identity, kinds, load_changes, wkb
-from layers import manifest as manifests
 from layers.batch import MESH, ROW, SOURCE_ID, WKB, properties, source_array
 from layers.clean import Cleaner, implausible, losses
 from layers.column_plan import ColumnPlan, Fill, geometry_type, plan
@@ -102,6 +101,7 @@ def run(
     city: Path | None = None,
     by: Author = NOBODY,
     version: VersionMark | None = None,
+    turn: Callable[[], None] | None = None,
 ) -> Report:
     """Load a file as a layer and keep its report in the store, and the rows that were set aside, also where
     nothing is kept, in the file ``aside``.
@@ -109,40 +109,55 @@ def run(
     ``mode`` create refuses an id that is there, replace makes a new generation (rows that match
     keep their fid), append adds to it. Without a declared ``time_field`` the layer keeps the one it has,
     else takes the only column of dates or times. ``version`` says that it is a model version, and
-    of which layer. Raises BadFile, BadParameter, Exists, NotFound (append
-    to no layer), ReadOnly.
+    of which layer. ``turn`` returns when the layer may be published, for loads that run side by side.
+    Raises BadFile, BadParameter, Exists, NotFound (append to no layer), ReadOnly.
     """
-    present = _permitted(store, layer_id, mode)
+    present = permitted(store, layer_id, mode)
     if present and not declared.kind:
         declared = replace(declared, kind=present.kind)
+    turn = turn or _at_once
+    wanted = content.Wanted(layer_id, mode, title or {}, present, by)
+    while True:
+        with _reading(store, path, declared, wanted, limits, city) as (reading, written, datum):
+            if not content.is_content(reading):
+                content.refuse_rows(declared, reading)
+                if present is not None and not has_features(present):
+                    raise forms.in_use(layer_id, present.form)
+                known = _known(store, layer_id, present, version)
+                source = _FileLoad(reading, path, declared, layer_id, progress or _silent, aside, known)
+                return _rows(store, source, wanted, version, turn)
+            if city is None or written is None:
+                raise BadParameter("city", "", "rasters and tilesets are kept in the folder of a city")
+            turn()
+            # a load before it may have said meanwhile what heights count from
+            if content.datum(store.layers(), layer_id, mode) == datum:
+                return content.run(store, city, reading, path, declared, wanted, written=written)
+
+
+def _at_once() -> None:
+    """No load goes before."""
+
+
+@contextmanager
+def _reading(
+    store: Store,
+    path: Path,
+    declared: Declared,
+    wanted: content.Wanted,
+    limits: ReadLimits | None,
+    city: Path | None,
+) -> Iterator[tuple[Reading, Path | None, str]]:
+    """A file as it was read, the folder of what was written of a raster or tileset, and the datum of the
+    city's terrain of which it was told."""
     with ExitStack() as held:
         into: Path | None = None
         datum = ""
         if city is not None:
             into = held.enter_context(kept.writing(city, store.layers))
-            datum = content.datum(store.layers(), layer_id, mode)
+            datum = content.datum(store.layers(), wanted.layer_id, wanted.mode)
         target = None if declared.in_place else into
-        reading = held.enter_context(
-            guard.read(path, declared, limits=limits, into=target, vertical_datum=datum)
-        )
-        if content.is_content(reading):
-            if city is None or into is None:
-                raise BadParameter("city", "", "rasters and tilesets are kept in the folder of a city")
-            wanted = content.Wanted(layer_id, mode, title or {}, present, by)
-            return content.run(store, city, reading, path, declared, wanted, written=into)
-        content.refuse_rows(declared, reading)
-        if present is not None and not has_features(present):
-            raise forms.in_use(layer_id, present.form)
-        source = _FileLoad(
-            reading,
-            path,
-            declared,
-            layer_id,
-            progress or _silent,
-            aside,
-            _known(store, layer_id, present, version),
-        )
-        return _rows(store, source, layer_id, mode, title, present, by, version)
+        read = guard.read(path, declared, limits=limits, into=target, vertical_datum=datum)
+        yield held.enter_context(read), into, datum
 
 
 def _known(
@@ -157,17 +172,16 @@ def _known(
 def _rows(
     store: Store,
     source: _FileLoad,
-    layer_id: str,
-    mode: str,
-    title: Titles | None,
-    present: FeatureLayer | None,
-    by: Author,
+    wanted: content.Wanted,
     version: VersionMark | None,
+    turn: Callable[[], None],
 ) -> Report:
-    """Clean, stage and publish the rows of a file; the report is kept."""
+    """Clean, stage and publish the rows of a file; the report is kept. ``wanted.present`` has features."""
+    layer_id, mode, present = wanted.layer_id, wanted.mode, wanted.present
+    assert present is None or has_features(present)
     source.clean(present, append=mode == "append")
-    named = title or (present.title if present else None)
-    spec = source.spec(named or content.untaken(store, layer_id, source.kind.title), layer_id)
+    named = wanted.title or (present.title if present else None)
+    spec = source.spec(named or source.kind.title, layer_id)
     spec = replace(spec, model_version=version)
     stage = store.stage(spec)
     try:
@@ -175,7 +189,11 @@ def _rows(
             stage.add(table)
         for texture in source.textures():
             stage.texture(texture)
-        published = store.publish(stage, mode=mode, by=replace(by, via="load"))
+        turn()
+        if not named:  # what others are called is known now
+            title = content.untaken(store, layer_id, source.kind.title)
+            stage.spec = replace(stage.spec, title=title)
+        published = store.publish(stage, mode=mode, by=replace(wanted.by, via="load"))
     except BaseException:
         stage.drop()
         raise
@@ -191,7 +209,7 @@ def _rows(
     return report
 
 
-def _permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
+def permitted(store: Store, layer_id: str, mode: str) -> Layer | None:
     """The layer as it is now, or None; refuses before any work is done.
 
     Raises BadParameter, Exists (create), NotFound (append)."""
@@ -557,42 +575,3 @@ def _sha256(path: Path) -> str:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def manifest(
-    store: Store,
-    path: Path,
-    *,
-    mode: str = "create",
-    time_zone: str = UTC,
-    limits: ReadLimits | None = None,
-    progress: Progress | None = None,
-    aside: Path | None = None,
-    city: Path | None = None,
-    by: Author = NOBODY,
-) -> list[Report]:
-    """Load every file a manifest names; with ``mode`` create, no file is read when one id is taken.
-
-    ``time_zone`` is that of entries that say none; ``aside`` is a folder for the rows that are set aside.
-    Rasters and tilesets are kept in the folder of the ``city``.
-    Raises what :func:`run` raises, and NotFound or BadConfig for a manifest that cannot be used.
-    """
-    wanted = manifests.read(path)
-    for entry in wanted.layers:
-        _permitted(store, entry.id, mode)
-    return [
-        run(
-            store,
-            entry.file,
-            entry.declared.in_zone(time_zone),
-            layer_id=entry.id,
-            mode=mode,
-            title=entry.title,
-            limits=limits,
-            progress=progress,
-            aside=None if aside is None else aside / f"{entry.id}.csv",
-            city=city,
-            by=by,
-        )
-        for entry in wanted.layers
-    ]

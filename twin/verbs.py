@@ -129,11 +129,11 @@ def load_file(
 
 def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", as_json: bool) -> None:
     """Load every file a manifest names and print the reports."""
-    from layers import load
+    from layers import load_manifest
 
     city_settings = settings.load(city)
     with opened(city_settings, city) as store:
-        reports = load.manifest(
+        reports = load_manifest.run(
             store,
             manifest,
             mode=mode,

@@ -93,7 +93,11 @@ class Published:
 
 
 class Stage(Protocol):
-    """Rows written beside a layer in short transactions, seen by no reader until published."""
+    """Rows written beside a layer in short transactions, seen by no reader until published.
+
+    ``spec`` is what is to be made; its title may be another until then."""
+
+    spec: LayerSpec
 
     def add(self, batch: pa.Table) -> None:
         """Write one batch (columns: SOURCE_ID, WKB, optional MESH, and the spec's fields).

@@ -1,4 +1,4 @@
-"""nginx with the answers of ours as files, gzipped as they came: what a cached tile costs who only sends it."""
+"""nginx with the answers of ours as files, gzipped as they came: what sending a cached tile costs."""
 
 from __future__ import annotations
 

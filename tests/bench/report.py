@@ -14,7 +14,18 @@ from tests.support import ROOT
 
 REPORT = ROOT / "docs" / "benchmarks.md"
 LIBRARIES = ("uvicorn", "pygeoapi", "numpy", "shapely", "pyogrio", "orjson", "isal", "psycopg")
-SECTIONS = ("features", "history", "large", "helsinki", "rasters", "live", "tiles", "columns", "afar", "loads")
+SECTIONS = (
+    "features",
+    "history",
+    "large",
+    "helsinki",
+    "rasters",
+    "live",
+    "tiles",
+    "columns",
+    "afar",
+    "loads",
+)
 HEAD = """# Benchmarks
 
 Written by `make bench` (and, for ten million features, `make bench-large`). A figure is the CPU that the

@@ -13,7 +13,7 @@ import rasterio
 from rasterio.vrt import WarpedVRT
 from rio_cogeo.cogeo import cog_validate
 
-from layers import load
+from layers import load, load_manifest
 from layers.content import kept
 from layers.errors import BadFile, BadParameter, Exists
 from layers.model import ContentLayer, Report
@@ -223,7 +223,7 @@ def test_rasters_in_archives_and_manifests(store: Store, tmp_path: Path) -> None
         "layers:\n  - {id: depth, file: a.zip, time: '2024-05-01', title: {en: Depth}}\n"
         "  - {id: ground, file: a.tif, kind: terrain, nodata: -1, vertical: N2000, offset: 1.5}\n"
     )
-    depth, ground = load.manifest(store, tmp_path / "load.yml", city=tmp_path)
+    depth, ground = load_manifest.run(store, tmp_path / "load.yml", city=tmp_path)
     assert depth.problems[0].rule == "kind.raster"
     assert loaded(store, "depth").assets[0].time == "2024-05-01"
     assert loaded(store, "depth").title == {"en": "Depth"}

@@ -90,11 +90,11 @@ def _make(name: str, folder: Path, store: str | None) -> None:
 
 
 def _load(folder: Path, database: Database | None, manifest: Path, time_zone: str) -> None:
-    from layers import load
+    from layers import load_manifest
 
     store = open_store(folder, database)
     try:
-        for report in load.manifest(store, manifest, mode="replace", time_zone=time_zone):
+        for report in load_manifest.run(store, manifest, mode="replace", time_zone=time_zone):
             verbs.show(report, title=f"{report.layer} ← {report.source}")
     finally:
         store.close()

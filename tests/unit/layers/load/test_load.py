@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import shapely
 
-from layers import load
+from layers import load, load_manifest
 from layers.errors import BadConfig, BadFile, BadParameter, Exists, NotFound
 from layers.query import Query
 from layers.source import Declared
@@ -49,7 +49,7 @@ def collection(path: Path, *features: dict[str, Any], **members: Any) -> Path:
 
 
 def test_all_of_helsinki(store: Any) -> None:
-    reports = {r.layer: r for r in load.manifest(store, HELSINKI / "load.yml")}
+    reports = {r.layer: r for r in load_manifest.run(store, HELSINKI / "load.yml")}
     assert {name: (r.read, r.kept) for name, r in reports.items()} == {
         "buildings": (446, 446),
         "building_parts": (126, 126),
@@ -80,11 +80,11 @@ def test_all_of_helsinki(store: Any) -> None:
 
 
 def test_a_second_load_changes_nothing(store: Any) -> None:
-    load.manifest(store, HELSINKI / "load.yml")
+    load_manifest.run(store, HELSINKI / "load.yml")
     before = {layer.id: store.rows(layer.id).fids.tolist() for layer in store.layers()}
     first = {layer.id: layer.generation for layer in store.layers()}
     seq = store.seq()
-    for report in load.manifest(store, HELSINKI / "load.yml", mode="replace"):
+    for report in load_manifest.run(store, HELSINKI / "load.yml", mode="replace"):
         assert (report.created, report.updated, report.deleted) == (0, 0, 0)
         assert report.unchanged == report.kept
         assert report.generation > first[report.layer]
@@ -376,7 +376,7 @@ def test_manifests_that_are_wrong(store: Any, tmp_path: Path, text: str, words: 
     (tmp_path / "load.yml").write_text(text)
     (tmp_path / "out").symlink_to("/etc")
     with pytest.raises(BadConfig, match=rf"load\.yml {words}"):
-        load.manifest(store, tmp_path / "load.yml")
+        load_manifest.run(store, tmp_path / "load.yml")
     assert store.layers() == []
 
 

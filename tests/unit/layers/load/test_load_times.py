@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from layers import load
+from layers import load, load_manifest
 from layers.errors import BadFile, BadParameter
 from layers.model import Report
 from layers.query import Query
@@ -339,8 +339,8 @@ def test_a_manifest_says_zone_and_field(store: Store, tmp_path: Path) -> None:
     table(tmp_path / "a.csv", {"t": ["2020-07-01 10:00"], "u": ["2020-07-01"]})
     entry = "- {id: things, file: a.csv, kind: feature, time_field: t"
     (tmp_path / "load.yml").write_text(f"layers:\n{entry}, time_zone: Europe/Helsinki}}\n", "utf-8")
-    (report,) = load.manifest(store, tmp_path / "load.yml", time_zone="Asia/Shanghai")
+    (report,) = load_manifest.run(store, tmp_path / "load.yml", time_zone="Asia/Shanghai")
     assert (report.time_zone, report.time_field) == ("Europe/Helsinki", "t")
     (tmp_path / "load.yml").write_text(f"layers:\n{entry}}}\n", "utf-8")
-    (report,) = load.manifest(store, tmp_path / "load.yml", mode="replace", time_zone="Asia/Shanghai")
+    (report,) = load_manifest.run(store, tmp_path / "load.yml", mode="replace", time_zone="Asia/Shanghai")
     assert column(store, "t") == ["2020-07-01T02:00:00.000Z"]
