@@ -41,6 +41,8 @@ class Members:
     fids: NDArray[np.int64]
     heights: NDArray[np.float64]
     areas: NDArray[np.float64]
+    #: Whether no other feature has its middle in the cell.
+    alone: bool
 
     @property
     def height(self) -> float | None:
@@ -115,7 +117,8 @@ class FarViews:
         if above is not None:
             error = tree.far_error((z - SPLIT, x >> SPLIT, y >> SPLIT))
             mine = blocks.stand_out(held, high, error) == above
-        return Members(batch.fids[mine], high[mine], batch.measure[mine])
+        alone = bool(mine.all()) and len(batch) == len(self._features(layer_id, (z, x, y), 0))
+        return Members(batch.fids[mine], high[mine], batch.measure[mine], alone)
 
     def _check(self, layer_id: str, z: int, x: int, y: int, deepest: int) -> None:
         if not self.drawn(layer_id):

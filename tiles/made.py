@@ -18,12 +18,14 @@ _GZIP_LEVEL = 1
 @dataclass(frozen=True, slots=True)
 class Tile:
     """A made tile: gzipped body (empty when nothing is drawn), its ETag; of a vector tile how many features
-    are merged in it, and whether properties that are not drawn were left out."""
+    are merged in it, and whether properties that are not drawn were left out; of a node of a 3D tree how many
+    features are more than it may have."""
 
     body: bytes
     etag: str
     merged: int = 0
     thin: bool = False
+    beyond: int = 0
 
     @property
     def weight(self) -> int:

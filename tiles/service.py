@@ -453,7 +453,7 @@ class Tiles:
         return left, self.relations.feet(layer_id, node, batch)
 
     def _node(self, layer_id: str, node: Node, etag: str, form: Form) -> Tile:
-        batch, rule = self._snapshot(layer_id).node(node), self._body(layer_id)
+        (batch, beyond), rule = build.within(self._snapshot(layer_id).node(node)), self._body(layer_id)
         left, feet = self._placed(layer_id, node, batch, rule)
         body = build.node(
             batch,
@@ -469,8 +469,9 @@ class Tiles:
             query=self.query,
             instanced=form == "gpu",
             packed=form == "meshopt",
+            beyond=beyond,
         )
-        return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
+        return Tile(igzip.compress(body, _GZIP_LEVEL, mtime=0), etag, beyond=beyond)
 
     # -- what to tell open pages -------------------------------------------------------------
 

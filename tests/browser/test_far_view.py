@@ -107,3 +107,29 @@ def test_built_up_areas_say_how_many_buildings_they_are(tab: Tab) -> None:
 
     until(asked, 20, "a card of an area")
     assert int(page.locator("twin-merged [data-merged]").get_attribute("data-merged") or 0) > 1
+
+
+def test_a_block_in_3d_tells_its_heights_and_opens_to_its_members(tab: Tab) -> None:
+    lon, lat = MIDDLE
+    tab.open(f"v={lon},{lat},9000,0,-60&m=3d&l=buildings&lang=zh-CN")
+    page = tab.page
+    card = page.locator("twin-merged [data-merged]")
+
+    def asked() -> bool:
+        for across in np.linspace(0.35, 0.65, 13):
+            page.mouse.click(SIZE["width"] * across, SIZE["height"] / 2)
+            if card.count():
+                return True
+        return False
+
+    until(asked, 30, "the card of a block")
+    count = int(card.get_attribute("data-merged") or 0)
+    mean, highest = (float(each.split()[0]) for each in card.locator("dl dd").all_inner_texts())
+    assert 0 < mean <= highest
+    until(lambda: page.locator("twin-merged button.link").count() == min(count, 20), 10, "the members")
+    address = page.locator("twin-merged .actions a").get_attribute("href") or ""
+    asked_for = tab.server.http.get(f"/{address.replace('f=html', 'f=json&limit=1')}").json()
+    assert asked_for["numberMatched"] == count
+    page.locator("twin-merged button.link").first.click()
+    page.locator("twin-feature h2").wait_for()
+    assert tab.violations() == []

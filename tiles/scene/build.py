@@ -44,6 +44,8 @@ type Style = tuple[str, Sequence[str]]
 SLAB = 0.1
 #: Height or radius (m) below which there is none: walls as low as that have no direction.
 LEAST = 0.001
+#: Features of a node: a file of more is none that a client can draw.
+MOST = 20_000
 #: Edge (m) of the box that stands for an empty node.
 TINY = 0.01
 #: Feature id in the table of an empty node.
@@ -81,6 +83,14 @@ def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
     return reach(rule, batch.numbers)
 
 
+def within(batch: Batch) -> tuple[Batch, int]:
+    """Of the features of a node those that it may have, the largest, and how many there are beyond."""
+    beyond = max(len(batch) - MOST, 0)
+    if not beyond:
+        return batch, 0
+    return batch.take(np.sort(np.argsort(-batch.measure, kind="stable")[:MOST])), beyond
+
+
 def node(
     batch: Batch,
     at: Node,
@@ -95,6 +105,7 @@ def node(
     query: str = "",
     instanced: bool = False,
     packed: bool = False,
+    beyond: int = 0,
 ) -> bytes:
     """The GLB of a node. ``rule`` is the body of the layer's kind.
 
@@ -102,7 +113,8 @@ def node(
     drawn of features whose parts are drawn by another layer, ``feet`` where features stand that are parts.
     ``fields`` say what the properties are; a texture that ``textures`` does not know is left out, and
     ``query`` stands behind the addresses of the others. ``instanced``: what is the same but for its place is
-    held once; ``packed``: what is extruded or a tube is in few bytes (:mod:`tiles.scene.packed`)."""
+    held once; ``packed``: what is extruded or a tube is in few bytes (:mod:`tiles.scene.packed`);
+    ``beyond``: how many more features there are than a node may have."""
     stored = isinstance(rule, Prism) and rule.stored
     stored_meshes = meshes(batch.fids.tolist()) if stored and len(batch) else {}
     body, repeated = _shapes(batch, rule, ground, stored_meshes, left, feet, instanced)
@@ -129,6 +141,7 @@ def node(
         images=images,
         repeated=repeated,
         pack=primitive if packed else None,
+        beyond=beyond,
     )
 
 

@@ -93,6 +93,7 @@ def glb(
     images: Mapping[str, Image] | None = None,
     repeated: Sequence[Instances] = (),
     pack: Pack | None = None,
+    beyond: int = 0,
 ) -> bytes:
     """The file of one tile.
 
@@ -104,7 +105,8 @@ def glb(
     of them. Where vertices belong to parts, a second set of feature ids indexes the table ``surface``.
     Bodies that are ``repeated`` are meshes of their own, each with its places and the feature of each
     (EXT_mesh_gpu_instancing, EXT_instance_features); who cannot read these cannot read the file.
-    ``pack`` makes the primitive of a body without skin and colours, and how its node is placed."""
+    ``pack`` makes the primitive of a body without skin and colours, and how its node is placed. How many
+    features are ``beyond`` what a file may have stands in ``extras`` of the asset."""
     buffer, looks = Buffer(), Looks(images or {})
     steps = None if colours or body.skin is not None else FINEST
     tables = {FEATURES: (table, count)}
@@ -131,7 +133,7 @@ def glb(
         meshes.append({"primitives": _primitives(buffer, one.body, one.origin, looks, colours)})
         nodes.append({"extensions": _places(buffer, one, centre, ids[0])})
     document = {
-        "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"},
+        "asset": asset("2.0", copyright_) | {"generator": "onemap-twin"} | _extras(beyond),
         **_used(meshes, repeated, packed),
         "extensions": {"EXT_structural_metadata": metadata(buffer, tables)},
         **_scene(nodes, centre),
@@ -190,6 +192,10 @@ def _primitives(
 def asset(version: str, copyright_: str) -> dict[str, Any]:
     """The ``asset`` of a glTF file or of a tileset: its version and, where there is one, the notice."""
     return {"version": version} | ({"copyright": copyright_} if copyright_ else {})
+
+
+def _extras(beyond: int) -> dict[str, Any]:
+    return {"extras": {"features_beyond_budget": beyond}} if beyond else {}
 
 
 def _places(buffer: Buffer, one: Instances, centre: Floats, ids: dict[str, Any]) -> dict[str, Any]:

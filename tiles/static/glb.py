@@ -25,6 +25,8 @@ class Content:
     positions: Floats
     count: int
     numbers: dict[str, NDArray[Any]]
+    #: Features that are more than the file may have.
+    beyond: int
 
 
 def read(data: bytes) -> Content:
@@ -46,7 +48,8 @@ def read(data: bytes) -> Content:
         every = [_placed(document, binary, node) for node in document["nodes"]]
     except (KeyError, IndexError, TypeError, struct.error, orjson.JSONDecodeError) as error:
         raise ValueError(f"cannot be read: {error!r}") from error
-    return Content(np.concatenate(every), table["count"], numbers)
+    beyond = int(document["asset"].get("extras", {}).get("features_beyond_budget", 0))
+    return Content(np.concatenate(every), table["count"], numbers, beyond)
 
 
 def _placed(document: dict[str, Any], binary: bytes, node: dict[str, Any]) -> Floats:

@@ -3,7 +3,7 @@ bodies of these, ``/3dtiles/{id}/textures/{sha}.jpg`` (or ``.png``)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,10 +13,10 @@ from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.model import has_features
 from layers.textures import EXTENSIONS, extension
-from tiles.made import Form, document
+from tiles.made import Form, Tile, document
 from tiles.scene.tree import FAR_ZOOM, SPLIT
 from tiles.scheme import MAX_ZOOM
-from tiles.service import Bounds
+from tiles.service import Bounds, Tiles
 from twin.access.rights import EVERYBODY
 from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
@@ -84,6 +84,21 @@ def make(site: Site) -> Sequence[Room]:
     )
 
 
+#: The ETag of a file, the same where it is known without a look at features, the file in memory, and made.
+type _Made = tuple[
+    Callable[..., str], Callable[..., str | None] | None, Callable[..., Tile | None], Callable[..., Tile]
+]
+type _Maker = Callable[[Tiles], _Made]
+
+
+def _bodies_of(tiles: Tiles) -> _Made:
+    return tiles.glb_etag, tiles.glb_etag_known, tiles.glb_held, tiles.glb
+
+
+def _blocks_of(tiles: Tiles) -> _Made:
+    return tiles.far.etag, None, tiles.far.held, tiles.far.tile
+
+
 class _Scene:
     """What the routes answer."""
 
@@ -102,37 +117,28 @@ class _Scene:
     async def node(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
     ) -> None:
-        _, form = _wanted(scope)
-        at = layer, whole(z), whole(x), whole(y), form
-        view = past.view(self._city, scope)
-        tiles = view.tiles
-        if tiles is None:
-            tiles = await self._city.aside(view.make_tiles)
-        etag = await version(
-            self._city, view.present.local, tiles, tiles.glb_etag, *at, known=tiles.glb_etag_known
-        )
-        if await answers.fresh(scope, send, etag):
-            return
-        made = tiles.glb_held(*at[:4], etag)
-        if made is None:
-            made = await self._city.aside(tiles.glb, *at)
-        await deliver(scope, send, made, GLB)
+        await self._made(scope, send, _bodies_of, layer, z, x, y)
 
     async def blocks(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
     ) -> None:
+        await self._made(scope, send, _blocks_of, layer, z, x, y)
+
+    async def _made(self, scope: Scope, send: Send, of: _Maker, layer: str, z: str, x: str, y: str) -> None:
+        """A file that a maker of a view has or makes."""
         _, form = _wanted(scope)
         at = layer, whole(z), whole(x), whole(y), form
         view = past.view(self._city, scope)
         tiles = view.tiles
         if tiles is None:
             tiles = await self._city.aside(view.make_tiles)
-        etag = await version(self._city, view.present.local, tiles, tiles.far.etag, *at)
+        tell, known, held, make_ = of(tiles)
+        etag = await version(self._city, view.present.local, tiles, tell, *at, known=known)
         if await answers.fresh(scope, send, etag):
             return
-        made = tiles.far.held(*at[:4], etag)
+        made = held(*at[:4], etag)
         if made is None:
-            made = await self._city.aside(tiles.far.tile, *at)
+            made = await self._city.aside(make_, *at)
         await deliver(scope, send, made, GLB)
 
     async def members(
@@ -146,12 +152,17 @@ class _Scene:
         at = layer, whole(z), whole(x), whole(y), None if above is None else above == "1"
         found = await self._city.aside(tiles.far.members, *at)
         items = f"{respond.base_url(self._city, scope)}/ogc/collections/{layer}/items"
+        # CQL2 knows cells, but not what stands out of one
+        all_of = (
+            f"{items}?filter=middle_in_tile({z},{x},{y})&filter-lang=cql2-text{tiles.query.replace('?', '&')}"
+        )
         first = list(zip(found.fids.tolist(), found.heights.tolist(), strict=True))[:MOST_MEMBERS]
         listed = {
             "layer": layer,
             "numberMatched": len(found.fids),
             "numberReturned": len(first),
             "height": found.height,
+            "links": [{"rel": "items", "href": all_of, "type": GEOJSON}] if found.alone else [],
             "features": [
                 {
                     "id": fid,

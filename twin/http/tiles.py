@@ -32,6 +32,7 @@ MVT = "application/vnd.mapbox-vector-tile"
 JSON = "application/json"
 #: Features that are merged in a tile, where any are; and that it has only the properties that are drawn.
 MERGED, THIN = b"features-merged", (b"tile-properties", b"drawn")
+BEYOND = b"features-beyond-budget"
 #: Parameters that a tile URL may carry: clients add ``v`` to tell generations apart.
 PARAMETERS = frozenset({"v"})
 CLIPS: tuple[Clip, ...] = get_args(Clip.__value__)
@@ -302,6 +303,8 @@ async def deliver(scope: Scope, send: Send, tile: Tile, media: str, empty: int =
     headers: Headers = [(b"content-type", media.encode()), _TIMING]
     if tile.merged:
         headers.append((MERGED, b"%d" % tile.merged))
+    if tile.beyond:
+        headers.append((BEYOND, b"%d" % tile.beyond))
     if tile.thin:
         headers.append(THIN)
     if tile.body:

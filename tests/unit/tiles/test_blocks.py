@@ -17,7 +17,7 @@ from tests.unit.tiles import gltf
 from tests.unit.tiles.conftest import put, square
 from tiles import scheme
 from tiles.batch import Batch
-from tiles.scene import blocks, tree
+from tiles.scene import blocks, build, tree
 from tiles.service import Tiles
 
 LON, LAT = 114.1, 28.2
@@ -97,7 +97,9 @@ def test_a_tower_is_not_lost_and_the_colour_is_that_of_most_area(store: Store, t
     assert sorted(zip(table["count"], table["above"], strict=True)) == [(1, 1), (6, 0)]
     assert tiles.far.members("buildings", z, cx, cy, above=True).fids.tolist() == [7]
     assert tiles.far.members("buildings", z, cx, cy, above=False).fids.tolist() == [1, 2, 3, 4, 5, 6]
+    assert not tiles.far.members("buildings", z, cx, cy, above=False).alone
     assert tiles.far.members("buildings", z, cx, cy).height == pytest.approx(240 / 7)
+    assert tiles.far.members("buildings", z, cx, cy).alone
 
 
 def test_walls_too_low_to_be_seen_are_left_out(store: Store, tmp_path: Path) -> None:
@@ -200,3 +202,28 @@ def test_the_whole_world_is_no_more_work_than_what_stands_in_it(
     looked.clear()
     assert not len(tiles.far._held("buildings", (3, 0, 0)))
     assert len(looked) == 1
+
+
+def test_a_node_does_not_grow_with_what_stands_at_one_place(store: Store, tmp_path: Path) -> None:
+    n = 25_000
+    shapes = [square(LON, LAT)] * (n - 1) + [square(LON, LAT, 0.0004)]
+    put(store, "buildings", "building", shapes, {"height_m": [12.0] * n})
+    tiles = Tiles(store, tmp_path / "d")
+    document = json.loads(tiles.tileset("buildings").plain())
+    (uri,) = gltf.check_tileset(document)
+    at = "buildings", *map(int, uri.removesuffix(".glb").split("/"))
+    for form in ("none", "meshopt"):
+        node = tiles.glb(*at, form)  # type: ignore[arg-type]
+        assert node.beyond == n - build.MOST
+        assert len(node.body) < 6_000_000
+    found = gltf.read(tiles.glb(*at).plain())
+    assert found.document["asset"]["extras"] == {"features_beyond_budget": n - build.MOST}
+    # the largest stay
+    assert found.count == build.MOST
+    assert n in found.table["fid"]
+    for uri in gltf.check_blocks(document):
+        blocks_ = tiles.far.tile("buildings", *map(int, uri[7:-4].split("/")))
+        assert gltf.read(blocks_.plain()).table["count"] == [n]
+        assert len(blocks_.body) < 2_000
+    z, x, y = (gltf.read(blocks_.plain()).table[f"cell_{name}"][0] for name in "zxy")
+    assert len(tiles.far.members("buildings", z, x, y).fids) == n

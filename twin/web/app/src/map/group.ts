@@ -7,6 +7,8 @@ export interface Group {
   filter: string;
   /** How many of each class there are, the most first; `null` is the rest. */
   classes: readonly { value: string | null; count: number }[];
+  /** Of a block in 3D: its heights (m), and where its members are listed. */
+  block?: { height: number; highest: number; members: string };
 }
 
 const CLASS = /^group_count_(.+)$/;
@@ -24,6 +26,15 @@ export function groupOf(layer: string, properties: Readonly<Record<string, unkno
   });
   classes.sort((a, b) => b.count - a.count);
   return { layer, count: Number(properties['group_count']), filter: String(properties['group_filter']), classes };
+}
+
+/** The block of a 3D tile (`tiles/scene/blocks.py`) as a group of what it stands for. */
+export function blockOf(layer: string, carried: Readonly<Record<string, unknown>>): Group | null {
+  const [z, x, y, above, count] = ['cell_z', 'cell_x', 'cell_y', 'above', 'count'].map((name) => Number(carried[name]));
+  if (!Number.isInteger(z) || !Number(count)) return null;
+  const members = `3dtiles/${layer}/members/${z}/${x}/${y}.json?above=${above}`;
+  const block = { height: Number(carried['height']), highest: Number(carried['highest']), members };
+  return { layer, count: Number(count), filter: `middle_in_tile(${z},${x},${y})`, classes: [], block };
 }
 
 /** Corners of the cell in which the members' middles lie, in degrees; null where its filter names none. */

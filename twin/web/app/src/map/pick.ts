@@ -15,7 +15,7 @@ import type { Cluster } from '../live/clusters';
 import type { LayerSet } from '../layers/layers';
 import type { FeatureSelection, Selection } from '../state';
 import { elementOf, isElement, type SceneElement } from './element';
-import { groupOf, type Group } from './group';
+import { blockOf, groupOf, type Group } from './group';
 import { Glb, type Surface } from './glb';
 import { groundUnder } from './ground';
 
@@ -32,6 +32,10 @@ interface PickedFeature {
 
 function carriedBy(feature: PickedFeature): Record<string, unknown> {
   return Object.fromEntries((feature.getPropertyIds?.() ?? []).map((name) => [name, feature.getProperty(name)]));
+}
+
+function standsFor(layer: string, carried: Record<string, unknown>): Group | null {
+  return groupOf(layer, carried) ?? blockOf(layer, carried);
 }
 
 /** The id that a symbol of the live collections carries. */
@@ -194,6 +198,6 @@ export class Picker {
     if (layer?.registered) return isElement(picked) ? this.registered(layer.id, picked) : null;
     if (!layer) return null;
     const fid = Number(feature.getProperty('fid'));
-    return Number.isInteger(fid) && fid >= 0 ? this.feature(layer.id, fid) : this.merged(groupOf(layer.id, carriedBy(feature)));
+    return Number.isInteger(fid) && fid >= 0 ? this.feature(layer.id, fid) : this.merged(standsFor(layer.id, carriedBy(feature)));
   }
 }

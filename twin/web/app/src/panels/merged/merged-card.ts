@@ -14,9 +14,23 @@ import { Panel } from '../panel';
 /** Members that are listed on the card; all of them stand in the list of the layer. */
 const LISTED = 20;
 
+interface Member {
+  fid: number;
+  title: string;
+  place: Feature['geometry'];
+}
+
+/** What the server says of the members of a block. */
+interface BlockMembers {
+  features: { id: number; height: number }[];
+  links: { rel: string; href: string }[];
+}
+
 export class MergedCard extends Panel {
   static override properties: PropertyDeclarations = { ...Panel.properties, members: { state: true } };
-  declare members: Feature[] | null;
+  declare members: Member[] | null;
+  /** Where all members of a block are listed: as any features are where CQL2 can name them. */
+  private all: string | null = null;
   private turn = 0;
 
   constructor() {
@@ -37,6 +51,7 @@ export class MergedCard extends Panel {
   protected override willUpdate(changed: PropertyValues): void {
     if (!changed.has('selection')) return;
     this.members = null;
+    this.all = null;
     void this.load();
   }
 
@@ -44,8 +59,26 @@ export class MergedCard extends Panel {
     const turn = ++this.turn;
     const { group } = this;
     if (!group) return;
-    const found = await getJson<{ features: Feature[] }>(this.address(group, { limit: String(LISTED) })).catch(() => null);
-    if (turn === this.turn) this.members = found?.features ?? [];
+    const found = await (group.block ? this.inBlock(group) : this.inGroup(group)).catch(() => []);
+    if (turn === this.turn) this.members = found;
+  }
+
+  private named(group: Group, fid: number, properties: Record<string, unknown>): string {
+    const layer = layerConfig(this.app, group.layer);
+    return layer ? featureTitle(layer, fid, properties) : String(fid);
+  }
+
+  private async inGroup(group: Group): Promise<Member[]> {
+    const { features } = await getJson<{ features: Feature[] }>(this.address(group, { limit: String(LISTED) }));
+    return features.map((one) => ({ fid: Number(one.id), title: this.named(group, Number(one.id), one.properties), place: one.geometry }));
+  }
+
+  private async inBlock(group: Group): Promise<Member[]> {
+    const found = await getJson<BlockMembers>(asOf(group.block!.members, this.app.store.get().at));
+    this.all = found.links.some(({ rel }) => rel === 'items') ? this.address(group, { f: 'html' }) : asOf(group.block!.members, this.app.store.get().at);
+    return found.features
+      .slice(0, LISTED)
+      .map(({ id, height }) => ({ fid: id, title: `${this.named(group, id, {})} · ${decimal(height, 1)} m`, place: null }));
   }
 
   protected override render(): TemplateResult {
@@ -62,22 +95,30 @@ export class MergedCard extends Panel {
   }
 
   private told(group: Group, layer: LayerConfig): TemplateResult {
+    const { block } = group;
     const cell = cellOf(group);
+    const all = block ? this.all : this.address(group, { f: 'html' });
     return html`<section class="group" data-merged=${group.count}>
         <p>${t('merged.why')}</p>
         ${group.classes.length === 0
           ? nothing
           : html`<dl>${group.classes.map(({ value, count }) => html`<dt>${classTitle(layer, value)}</dt><dd>${decimal(count, 0)}</dd>`)}</dl>`}
+        ${block
+          ? html`<dl>
+              <dt>${t('merged.height')}</dt><dd>${decimal(block.height, 0)} m</dd>
+              <dt>${t('merged.highest')}</dt><dd>${decimal(block.highest, 0)} m</dd>
+            </dl>`
+          : nothing}
         <div class="actions">
           ${cell ? html`<button class="primary" @click=${() => goTo(this.app, cell, null)}>${t('merged.closer')}</button>` : nothing}
-          <a href=${this.address(group, { f: 'html' })} target="_blank">${t('merged.all')}</a>
+          ${all ? html`<a href=${all} target="_blank">${t('merged.all')}</a>` : nothing}
         </div>
       </section>
       <section class="group">
         <h3>${t('merged.members')}</h3>
         ${this.members?.map(
-          (one) => html`<button class="link" @click=${() => goTo(this.app, one.geometry?.coordinates, { type: 'feature', layer: group.layer, fid: Number(one.id) })}>
-            ${featureTitle(layer, Number(one.id), one.properties)}
+          ({ fid, title, place }) => html`<button class="link" @click=${() => goTo(this.app, place?.coordinates, { type: 'feature', layer: group.layer, fid })}>
+            ${title}
           </button>`,
         )}
       </section>`;
