@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from layers.kinds import heights, kind_table, roofs
+from layers.kinds import heights, kind_table, roofs, vector
 from layers.kinds.base import Columns, SourceBatch, metres, number
 
 TABLE = kind_table.of("cim")
@@ -17,17 +18,21 @@ def normalise(batch: SourceBatch) -> Columns:
     _by_mesh(batch, out)
     shapes = [s.casefold() if s else None for s in TABLE.texts(batch, "roof_shape")]
     out["roof_shape"] = shapes
-    out["roof_height_m"] = [metres(v) for v in TABLE.values(batch, "roof_height_m")]
+    out["roof_height_m"] = _each(batch, "roof_height_m", metres)
     out["building_id"] = TABLE.texts(batch, "building_id")
     for name in ("name", "storey", "system"):
         out[name] = TABLE.texts(batch, name)
-    out["storey_no"] = [_whole(value) for value in TABLE.values(batch, "storey_no")]
-    out["storey_elevation_m"] = [metres(value) for value in TABLE.values(batch, "storey_elevation_m")]
+    out["storey_no"] = _each(batch, "storey_no", _whole)
+    out["storey_elevation_m"] = _each(batch, "storey_elevation_m", metres)
     for name in TABLE.prism.foot if TABLE.prism and TABLE.prism.foot else ():
-        out[name] = [_degrees(value) for value in TABLE.values(batch, name)]
+        out[name] = _each(batch, name, _degrees)
     for name in ("category", "cim_level", "cim_class"):
-        out[name] = [TABLE.code(name, value) for value in TABLE.values(batch, name)]
+        out[name] = TABLE.codes(batch, name)
     return out
+
+
+def _each[T](batch: SourceBatch, name: str, of: Callable[[Any], T]) -> list[T]:
+    return vector.each(TABLE.column(batch, name), of)
 
 
 def _by_mesh(batch: SourceBatch, out: Columns) -> None:

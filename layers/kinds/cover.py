@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from layers.kinds import kind_table
 from layers.kinds.base import Columns, SourceBatch
 
@@ -10,8 +12,8 @@ TABLE = kind_table.of("cover")
 
 def normalise(batch: SourceBatch) -> Columns:
     """class, name."""
-    classes = [TABLE.code("class", value) or "other" for value in TABLE.values(batch, "class")]
-    return {"class": list(classes), "name": TABLE.texts(batch, "name")}
+    classes: list[Any] = [code or "other" for code in TABLE.codes(batch, "class")]
+    return {"class": classes, "name": TABLE.texts(batch, "name")}
 
 
 KIND = TABLE.kind("cover", normalise)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,22 +25,6 @@ LEAST_M = 0.1
 MOST_STOREYS = 250.0
 #: How far the underside of a part may lie below ground.
 LOWEST_M, LOWEST_STOREY = -50.0, -10.0
-_DECIMALS = 3
-
-
-@dataclass(slots=True)
-class _Notes:
-    """What is noted of the rows of a batch, told row by row."""
-
-    batch: SourceBatch
-    found: list[tuple[int, int, str, str]] = field(default_factory=list)
-
-    def add(self, row: int, rule: str, reason: str) -> None:
-        self.found.append((row, len(self.found), rule, reason))
-
-    def tell(self) -> None:
-        for row, _, rule, reason in sorted(self.found):
-            self.batch.note(row, rule, reason)
 
 
 def normalise(batch: SourceBatch, table: KindTable) -> dict[str, pa.Array]:
@@ -49,7 +32,7 @@ def normalise(batch: SourceBatch, table: KindTable) -> dict[str, pa.Array]:
     the kind's table includes; each row says which link of the chain it got."""
     import pyarrow as pa
 
-    notes = _Notes(batch)
+    notes = vector.Notes(batch)
     height = _checked(notes, "height", table.column(batch, "height_m"), metres, LEAST_M, HIGHEST_M)
     levels = _checked(notes, "levels", table.column(batch, "levels"), storeys, 0.0, MOST_STOREYS)
     low = _checked(notes, "min_height", table.column(batch, "min_height_m"), metres, LOWEST_M, HIGHEST_M)
@@ -72,9 +55,9 @@ def normalise(batch: SourceBatch, table: KindTable) -> dict[str, pa.Array]:
     made = np.where(stacked, np.where(top > low, top, low + top), made)
     height, low = np.where(known, height, made), np.where(known & ~(height > low), 0.0, low)
     return {
-        "height_m": pa.array(_rounded(height)),
+        "height_m": pa.array(vector.rounded(height)),
         "height_source": _sources(batch, table, known, stacked),
-        "min_height_m": pa.array(_rounded(low)),
+        "min_height_m": pa.array(vector.rounded(low)),
         "levels": pa.array(levels, from_pandas=True),
     }
 
@@ -97,7 +80,7 @@ def _sources(
 
 
 def _checked(
-    notes: _Notes,
+    notes: vector.Notes,
     what: str,
     column: pa.Array | list[Any],
     read: Callable[[Any], float | None],
@@ -125,12 +108,3 @@ def _checked(
         else:
             notes.add(i, f"{what}.range", f"{what} {value} is outside {low:g} to {high:g}")
     return np.where(within, numbers, np.nan)
-
-
-def _rounded(values: Floats) -> Floats:
-    """Rounded as Python does, which looks at the decimal that a number is, not at its thousandfold."""
-    scaled = values * 10**_DECIMALS
-    out: Floats = np.rint(scaled) / 10**_DECIMALS
-    near = np.flatnonzero(np.abs(np.abs(scaled - np.floor(scaled)) - 0.5) < 1e-6)
-    out[near] = [round(value, _DECIMALS) for value in values[near].tolist()]
-    return out

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from layers.errors import shown
-from layers.kinds import codes, kind_table
+from layers.kinds import codes, kind_table, vector
 from layers.kinds.base import Columns, SourceBatch, blank, metres, number
+from layers.kinds.vector import Floats, Mask
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TABLE = kind_table.of("pipeline")
 _LOCATIONS = codes.named("pipe_location")
@@ -56,101 +63,131 @@ def diameter(value: Any) -> tuple[float, str | None] | None:
     return read[0] * factor, "read as inches" if factor == 25.4 else None
 
 
-def _medium(batch: SourceBatch) -> list[str]:
-    out = []
-    for i, value in enumerate(TABLE.values(batch, "medium")):
-        medium = TABLE.code("medium", value)
-        if medium is None and not blank(value):
-            batch.note(i, "medium.unknown", f"medium {shown(value)} is not known; kept as other")
-            medium = "other"
-        out.append(medium or "unknown")
-    return out
+class _Read(NamedTuple):
+    """What a source's value says, None where nothing, and what is to be noted of it."""
+
+    value: float | None = None
+    rule: str = ""
+    reason: str = ""
 
 
-def _diameters(batch: SourceBatch, media: list[str]) -> tuple[list[float], list[str]]:
-    sizes, sources = [], []
-    defaults = TABLE.figures["diameter_mm"]
-    diameter_sources, lost = TABLE.values(batch, "diameter_source"), TABLE.lost(batch, "diameter_source")
-    for i, value in enumerate(TABLE.values(batch, "diameter_mm")):
-        size = None if blank(value) else _diameter(batch, i, value)
-        assumed = size is None or diameter_sources[i] == "default" or lost[i]
-        sizes.append(defaults.of(media[i]) if size is None else round(size, 2))
-        sources.append("default" if assumed else "measured")
-    return sizes, sources
+def _floats(values: Iterable[float | None]) -> Floats:
+    return np.array([math.nan if value is None else value for value in values], float)
 
 
-def _diameter(batch: SourceBatch, i: int, value: Any) -> float | None:
+def _read(notes: vector.Notes, column: pa.Array | list[Any], of: Callable[[Any], _Read]) -> Floats:
+    """(n): the values of a column, NaN where there is none."""
+    found = vector.each(column, of)
+    for i, one in enumerate(found):
+        if one.rule:
+            notes.add(i, one.rule, one.reason)
+    return _floats(one.value for one in found)
+
+
+def _media(batch: SourceBatch, notes: vector.Notes) -> list[str]:
+    column = TABLE.column(batch, "medium")
+    found = vector.each(column, _medium)
+    for i, (_, reason) in enumerate(found):
+        if reason:
+            notes.add(i, "medium.unknown", reason)
+    return [medium for medium, _ in found]
+
+
+def _medium(value: Any) -> tuple[str, str]:
+    """The code of a medium, and what is to be noted."""
+    code = TABLE.code("medium", value)
+    if code is None and not blank(value):
+        return "other", f"medium {shown(value)} is not known; kept as other"
+    return code or "unknown", ""
+
+
+def _size(value: Any) -> _Read:
+    if blank(value):
+        return _Read()
     read = diameter(value)
     if read is None:
-        batch.note(i, "diameter.unreadable", f"diameter {shown(value)} is not a size; the default is used")
-        return None
+        reason = f"diameter {shown(value)} is not a size; the default is used"
+        return _Read(None, "diameter.unreadable", reason)
     if not LEAST_MM <= read[0] <= MOST_MM:
         reason = f"diameter {shown(value)} is outside {LEAST_MM} to {MOST_MM} mm; the default is used"
-        batch.note(i, "diameter.range", reason)
-        return None
+        return _Read(None, "diameter.range", reason)
     if read[1]:
-        batch.note(i, "diameter.converted", f"diameter {shown(value)} is {read[1]}: {read[0]:.1f} mm")
-    return read[0]
+        reason = f"diameter {shown(value)} is {read[1]}: {read[0]:.1f} mm"
+        return _Read(read[0], "diameter.converted", reason)
+    return _Read(read[0])
 
 
-def _depths(
-    batch: SourceBatch, media: list[str], sizes: list[float]
-) -> tuple[list[float], list[str], list[float | None]]:
-    """Depths of the axis, in the middle of a pipe whose ends are known; where they are from; and by how much
-    the last point is deeper than the first."""
-    depths, sources = [], []
-    changes = [metres(value) for value in TABLE.values(batch, "depth_change_m")]
-    defaults = TABLE.figures["depth_m"]
-    axis, cover = TABLE.values(batch, "depth_m"), TABLE.values(batch, "cover")
-    ends = TABLE.values(batch, "cover_start"), TABLE.values(batch, "cover_end")
-    depth_sources, location = TABLE.values(batch, "depth_source"), TABLE.values(batch, "location")
-    lost = TABLE.lost(batch, "depth_source")
-    for i, medium in enumerate(media):
-        depth = _depth(batch, i, axis[i], None)
-        if depth is None:
-            first, last = metres(ends[0][i]), metres(ends[1][i])
-            both = [d for d in (first, last) if d is not None]
-            if len(both) < 2:
-                both += [d for d in (metres(cover[i]),) if d is not None]
-            half = sizes[i] / 2000 * (-1 if medium == "drainage" else 1)
-            depth = _depth(batch, i, sum(both) / len(both) if both else None, half)
-            if depth is not None and first is not None and last is not None:
-                changes[i] = round(last - first, 3)
-        assumed = depth is None or depth_sources[i] == "default" or lost[i]
-        if depth is None:
-            over = _LOCATIONS.find(location[i]) == "above"
-            depth = -sizes[i] / 2000 if over else defaults.of(medium)
-        depths.append(round(depth, 3))
-        sources.append("default" if assumed else "measured")
-    within = [c if c is not None and abs(c) <= DEEPEST_M - HIGHEST_M else None for c in changes]
-    return depths, sources, within
-
-
-def _depth(batch: SourceBatch, i: int, value: Any, half: float | None) -> float | None:
+def _depth(value: Any) -> _Read:
     if blank(value):
-        return None
+        return _Read()
     depth = metres(value)
     if depth is None or not HIGHEST_M <= depth <= DEEPEST_M:
         reason = f"depth {shown(value)} is not metres between {HIGHEST_M} and {DEEPEST_M}"
-        batch.note(i, "depth.unreadable", reason)
-        return None
-    return depth + (half or 0.0)
+        return _Read(None, "depth.unreadable", reason)
+    return _Read(depth)
+
+
+def _assumed(batch: SourceBatch, source: str, given: Mask) -> Mask:
+    """Which values were not measured: that are not there, or that the field ``source`` says so of."""
+    said = vector.each(TABLE.column(batch, source), lambda value: value == "default")
+    out: Mask = ~given | np.array(said, bool) | np.array(TABLE.lost(batch, source), bool)
+    return out
+
+
+def _usual(name: str, media: list[str]) -> Floats:
+    return np.array(vector.distinct(media, TABLE.figures[name].of), float)
+
+
+def _by_cover(batch: SourceBatch, notes: vector.Notes, axis: Floats, half: Floats) -> tuple[Floats, Floats]:
+    """Depths of the axis, of ``axis`` or from the cover of the ends, else of the pipe, and by how much the
+    last point is deeper than the first where the ends say so; ``half`` leads from the cover to the axis."""
+    inputs = ("cover_start", "cover_end", "cover")
+    first, last, cover = (_floats(vector.each(TABLE.column(batch, one), metres)) for one in inputs)
+    ends = (~np.isnan(first)).astype(int) + ~np.isnan(last)
+    whole = (ends < 2) & ~np.isnan(cover)
+    total = np.nan_to_num(first) + np.nan_to_num(last) + np.where(whole, np.nan_to_num(cover), 0.0)
+    asked = np.isnan(axis) & (ends + whole > 0)
+    mean = np.where(asked, total / np.maximum(ends + whole, 1), np.nan)
+    within = (mean >= HIGHEST_M) & (mean <= DEEPEST_M)
+    for i in np.flatnonzero(asked & ~within).tolist():
+        _, rule, reason = _depth(float(mean[i]))
+        notes.add(i, rule, reason)
+    depth = np.where(within, mean, np.nan) + half
+    between = np.where(~np.isnan(depth), vector.rounded(last - first), np.nan)
+    return np.where(np.isnan(axis), depth, axis), between
 
 
 def normalise(batch: SourceBatch) -> Columns:
     """medium, diameter_mm, diameter_source, depth_m, depth_change_m, depth_source, name."""
-    media = _medium(batch)
-    sizes, size_sources = _diameters(batch, media)
-    depths, depth_sources, changes = _depths(batch, media, sizes)
-    return {
-        "medium": list(media),
-        "diameter_mm": list(sizes),
-        "diameter_source": list(size_sources),
-        "depth_m": list(depths),
-        "depth_change_m": list(changes),
-        "depth_source": list(depth_sources),
-        "name": TABLE.texts(batch, "name"),
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    notes = vector.Notes(batch)
+    media = _media(batch, notes)
+    sizes = _read(notes, TABLE.column(batch, "diameter_mm"), _size)
+    no_size = _assumed(batch, "diameter_source", ~np.isnan(sizes))
+    sizes = np.where(np.isnan(sizes), _usual("diameter_mm", media), vector.rounded(sizes, 2))
+    axis = _read(notes, TABLE.column(batch, "depth_m"), _depth)
+    radius = sizes / 2000
+    drained = np.array(vector.distinct(media, lambda medium: medium == "drainage"), bool)
+    depth, between = _by_cover(batch, notes, axis, np.where(drained, -radius, radius))
+    no_depth = _assumed(batch, "depth_source", ~np.isnan(depth))
+    above = vector.each(TABLE.column(batch, "location"), lambda value: _LOCATIONS.find(value) == "above")
+    usual = np.where(np.array(above, bool), -radius, _usual("depth_m", media))
+    change = _floats(vector.each(TABLE.column(batch, "depth_change_m"), metres))
+    change = np.where(np.isnan(between), change, between)
+    within = np.abs(change) <= DEEPEST_M - HIGHEST_M
+    notes.tell()
+    columns = {
+        "medium": pa.array(media, pa.string()),
+        "diameter_mm": pa.array(sizes),
+        "diameter_source": pc.if_else(pa.array(no_size), "default", "measured"),
+        "depth_m": pa.array(vector.rounded(np.where(np.isnan(depth), usual, depth))),
+        "depth_change_m": pa.array(np.where(within, change, np.nan), from_pandas=True),
+        "depth_source": pc.if_else(pa.array(no_depth), "default", "measured"),
+        "name": vector.texts(TABLE.column(batch, "name")),
     }
+    return vector.result(batch, columns)
 
 
 KIND = TABLE.kind("pipeline", normalise)

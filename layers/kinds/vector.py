@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -27,6 +28,8 @@ _INK = np.zeros(256, bool)
 _INK[0x21:0x7F] = True
 _LEAD = np.zeros(256, bool)
 _LEAD[0xE4:0xED] = True
+#: From here on a double has no decimals.
+_WHOLE = 2.0**52
 _BLANK_SIZES = np.array(sorted({len(word) for word in BLANKS}))
 _BLANK_BEGINS = np.frombuffer("".join({w[:1] + w[:1].upper() for w in BLANKS}).encode(), np.uint8)
 
@@ -156,6 +159,33 @@ def counted(column: pa.Array | list[Any]) -> Mapping[Any, int]:
     if isinstance(column, list):
         return Counter(column)
     return {pair["values"]: pair["counts"] for pair in column.value_counts().to_pylist()}
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is noted of the rows of a batch, column by column, told row by row."""
+
+    batch: SourceBatch
+    found: list[tuple[int, int, str, str]] = field(default_factory=list)
+
+    def add(self, row: int, rule: str, reason: str) -> None:
+        """A finding on one row; the row is kept."""
+        self.found.append((row, len(self.found), rule, reason))
+
+    def tell(self) -> None:
+        """Record them all."""
+        for row, _, rule, reason in sorted(self.found):
+            self.batch.note(row, rule, reason)
+
+
+def rounded(values: Floats, decimals: int = 3) -> Floats:
+    """Rounded as Python does, which looks at the decimal that a number is, not at its thousandfold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values * 10**decimals
+        out: Floats = np.where(np.abs(scaled) < _WHOLE, np.rint(scaled) / 10**decimals, values)
+        near = np.flatnonzero(np.abs(np.abs(scaled - np.floor(scaled)) - 0.5) < 1e-6)
+    out[near] = [round(value, decimals) for value in values[near].tolist()]
+    return out
 
 
 class ArrowLists(Mapping[str, list[Any]]):
