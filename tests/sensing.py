@@ -57,3 +57,20 @@ def value(i: int) -> float:
     """What it shows at first."""
     chance = random.Random(i + 10_000_000).randrange(50)
     return HIGH.get(chance, 0.5 + i % 9 / 10)
+
+
+def older(folder: Path, count: int, each: int) -> None:
+    """So many more observations, a minute apart, of each of the first ``count`` sensors."""
+    file = LiveFile(folder)
+    conn = file.writer()
+    first = conn.execute("SELECT max(id) + 1 FROM observation").fetchone()[0]
+    conn.execute("BEGIN IMMEDIATE")
+    for i in range(1, count + 1):
+        now, level = conn.execute("SELECT t, num FROM latest WHERE ds=?", (i,)).fetchone()
+        conn.executemany(
+            "INSERT INTO observation (ds, t, n, id, num, foi) VALUES (?, ?, 0, ?, ?, ?)",
+            ((i, now - 60_000 * (each - k), first + (i - 1) * each + k, level, i) for k in range(each)),
+        )
+        conn.execute("UPDATE latest SET first=?, count=count+? WHERE ds=?", (now - 60_000 * each, each, i))
+    conn.execute("COMMIT")
+    file.close()

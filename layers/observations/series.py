@@ -73,8 +73,10 @@ INSERT = (
 )
 #: A value whose time has not come: its time, id, datastream, number and text.
 type _Ahead = tuple[int, int, int, float | int | None, str | None]
+#: CROSS JOIN has SQLite take each datastream's own range of time (lang_select, "The CROSS JOIN operator"): by
+#: itself it looks through all observations, for it does not guess how few are later.
 _AHEAD = (
-    "SELECT o.t, o.id, o.ds, o.num, o.txt FROM latest l JOIN observation o ON o.ds = l.ds AND o.t > "
+    "SELECT o.t, o.id, o.ds, o.num, o.txt FROM latest l CROSS JOIN observation o ON o.ds = l.ds AND o.t > "
     "CASE l.id WHEN 0 THEN -9e18 ELSE l.t END"
 )
 _SAVE = (

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from layers.store import geopackage
+from tests.bench import starts
 from tests.bench.metropolis import MIDDLE, Metropolis
 from tests.bench.report import Row, at_most
 from tests.bench.sight import Eye
@@ -49,6 +50,7 @@ def rows(folder: Path) -> Iterator[Row]:
     yield from _bodies(small, SMALL)
     middling, made = _opened(_city(folder / "middling", MIDDLING))
     yield _pyramid(middling, made)
+    yield from starts.rows(city, LARGE.buildings + LARGE.addresses + LARGE.pipes, tuple(LAYERS), MIDDLE)
 
 
 def _said(of: Metropolis) -> str:

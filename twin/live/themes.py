@@ -74,6 +74,7 @@ class Themes:
         self.themes = dict(themes)
         self.properties = {name: p for theme in themes.values() for name, p in theme.properties.items()}
         self._definitions = {p.definition: name for name, p in self.properties.items()}
+        self._rules = {name: observed.rule() for name, observed in self.properties.items()}
 
     def property_of(self, name: str, definition: str) -> str:
         """The theme's key of an ObservedProperty: by name, else by definition, else its own name."""
@@ -81,8 +82,7 @@ class Themes:
 
     def rule(self, key: str) -> Rule:
         """The rule of an observed property; without a theme nothing is raised and nothing is stale."""
-        observed = self.properties.get(key)
-        return observed.rule() if observed else Rule()
+        return self._rules.get(key) or Rule()
 
     def public(self) -> dict[str, object]:
         """Per observed property what the page draws: title, unit, period, thresholds."""

@@ -254,3 +254,8 @@ def test_whatever_the_order_the_newest_is_the_newest_that_is_due(tmp_path_factor
         assert (last.time if last.id else None) == max(due, default=None)
         assert (last.count, last.first) == (len(times), min(t for _, t, _ in times))
     file.close()
+
+
+def test_a_start_looks_at_no_observation_that_is_due(file):
+    plan = file.writer().execute("EXPLAIN QUERY PLAN " + series._AHEAD).fetchall()
+    assert [step[-1] for step in plan] == ["SCAN l", "SEARCH o USING PRIMARY KEY (ds=? AND t>?)"]
