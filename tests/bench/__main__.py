@@ -34,6 +34,7 @@ from tests.bench import (
     overload,
     past,
     report,
+    seen,
     sensors,
     terrain,
     wall,
@@ -242,6 +243,8 @@ def _columns(folder: Path) -> str:
 
 def _afar(folder: Path) -> str:
     rows = _told(afar.rows(folder))
+    rows += _told(seen.rows(folder / "metropolis", folder / "seen"))
+    shutil.rmtree(folder / "seen")
     title = "## A city of a million buildings, a million addresses and 595,000 pipes, from near and far"
     return "\n\n".join([title, report.surroundings(), _SEEN, report.table(rows)])
 
