@@ -23,6 +23,7 @@ from tiles import column_build, scheme
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
 from tiles.freshness import PastFreshness
+from tiles.large import Take
 from tiles.layer_columns import LayerColumns
 from tiles.scene import tree
 from tiles.scheme import Floats
@@ -173,16 +174,18 @@ class PastSnapshot:
         fresh = self._read(np.array([fid]))
         return np.array(scheme.hull(fresh.boxes)) if len(fresh) else None
 
-    def window(self, box: Bbox) -> Batch:
+    def window(self, box: Bbox, take: Take = Batch.take) -> Batch:
         """As :meth:`Snapshot.window`."""
         if self._at_once:
-            return self._whole.window(box)
+            return self._whole.window(box, take)
         near = self._departed.index.search(box)
-        return self._with(self._rest.window(box), near, None, lambda fresh: scheme.meets(fresh.boxes, box))
+        return self._with(
+            self._rest.window(box, take), near, None, lambda fresh: scheme.meets(fresh.boxes, box)
+        )
 
-    def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
+    def found(self, box: Bbox, take: Take = Batch.take) -> tuple[Batch, NDArray[np.int64]]:
         """As :meth:`Snapshot.found`."""
-        window = self.window(box)
+        window = self.window(box, take)
         return window, np.arange(len(window))
 
     def node(self, node: tree.Node) -> Batch:

@@ -23,10 +23,11 @@ from layers.query import Query
 from layers.store.cancellation import is_stopped
 from layers.types import Bbox
 from tiles import batch as batches
-from tiles import column_build, columnfile, making, scheme
+from tiles import column_build, columnfile, large, making, scheme
 from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
+from tiles.large import Take
 from tiles.levels import kept
 from tiles.levels.source import Ordered
 from tiles.scene import tree
@@ -155,20 +156,22 @@ class Snapshot:
         own = self.base.numbers(name)[self.live]
         return own if self.patch is None else np.concatenate([own, self.patch.numbers(name)])
 
-    def window(self, box: Bbox) -> Batch:
-        """The features whose box meets a world box, ordered by fid."""
-        rows = self.index.search(box)
-        hits = None if self.patch is None else np.flatnonzero(scheme.meets(self.patch.boxes, box))
-        return self._select(rows, hits)
-
-    def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
-        """A batch and the rows of it, ordered by fid, whose box meets a world box: that of the file where
-        nothing was patched there."""
-        rows = self._alive(self.index.search(box))
+    def window(self, box: Bbox, take: Take = Batch.take) -> Batch:
+        """The features whose box meets a world box, ordered by fid; ``take`` takes them."""
+        batch = take(self.base, self._alive(self.index.search(box)))
         if self.patch is not None and len(hits := np.flatnonzero(scheme.meets(self.patch.boxes, box))):
-            window = batches.concat(self.base.take(rows), self.patch.take(hits))
-            return window, np.arange(len(window))
-        return self.base, rows
+            return batches.concat(batch, take(self.patch, hits))
+        return batch
+
+    def found(self, box: Bbox, take: Take = Batch.take) -> tuple[Batch, NDArray[np.int64]]:
+        """A batch and the rows of it, ordered by fid, whose box meets a world box: that of the file where
+        nothing was patched there, and nothing large is (:mod:`tiles.large`)."""
+        patched = self.patch is not None and scheme.meets(self.patch.boxes, box).any()
+        rows = self._alive(self.index.search(box))
+        if not patched and (take is Batch.take or not large.any_of(self.base, rows)):
+            return self.base, rows
+        window = self.window(box, take)
+        return window, np.arange(len(window))
 
     def node(self, node: tree.Node) -> Batch:
         """The features of a 3D node, ordered by fid."""

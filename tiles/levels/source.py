@@ -16,6 +16,7 @@ from layers.types import Bbox
 from tiles import batch as batches
 from tiles import scheme as world
 from tiles.batch import Batch
+from tiles.large import Take
 from tiles.levels import build, table
 from tiles.levels.build import Levels, Scheme
 from tiles.levels.cells import DEEPER, Field, size_of
@@ -29,8 +30,8 @@ class Halves(Protocol):
     def halves(self) -> tuple[tuple[Batch, NDArray[np.bool_] | None], ...]:
         """The columns of the file, then those of what has changed since."""
 
-    def window(self, box: Bbox) -> Batch:
-        """The features whose box meets a world box."""
+    def window(self, box: Bbox, take: Take = Batch.take) -> Batch:
+        """The features whose box meets a world box; ``take`` takes them."""
 
 
 class Ordered:
@@ -127,16 +128,16 @@ class Source:
         found = [(sign, one.within(cells, bits)[1]) for sign, levels in self.parts if (one := pick(levels))]
         return table.filled(table.joined(found)) if found else table.empty(columns)
 
-    def features(self, field: Field, drawn: NDArray[np.uint64], box: Bbox) -> Batch:
+    def features(self, field: Field, drawn: NDArray[np.uint64], box: Bbox, take: Take) -> Batch:
         """The features that are drawn one by one: those of some groups, and those that are in none; of both
-        those whose box meets a world box. Ordered by fid."""
+        those whose box meets a world box. Ordered by fid; ``take`` takes them."""
         out: Batch | None = None
         for half, live in ((self.base, self.live), (self.fresh, None)):
             if half is None:
                 continue
             rows = np.union1d(half.members(drawn, field.depth), half.large(field.depth, box))
             rows = rows[world.meets(half.batch.boxes[rows], box)]
-            own = half.batch.take(rows if live is None else rows[live[rows]])
+            own = take(half.batch, rows if live is None else rows[live[rows]])
             out = own if out is None else batches.concat(out, own) if len(own) else out
         assert out is not None
         return out

@@ -19,6 +19,7 @@ from tiles import dictionary
 from tiles import scheme as world
 from tiles.batch import Batch
 from tiles.dictionary import DictionaryColumn
+from tiles.large import Take
 from tiles.levels import crowded, merged
 from tiles.levels.build import AREAS, LINES, POINTS, VISIBLE, Scheme
 from tiles.levels.cells import Field
@@ -38,26 +39,39 @@ APART = 16
 class Detail:
     """How much a tile may hold: features of a group that are drawn one by one where they are more than
     ``features`` in all, that is ``limit``; ``thin``: only properties that are drawn; ``crowded``: all is one
-    feature, of so many vertices."""
+    feature, of so many vertices; ``coarser``: large features are drawn as so many zooms above, which is all
+    that is otherwise than before where ``of_large``."""
 
     features: int = 20_000
     limit: int = 78
     thin: bool = False
     crowded: int | None = None
+    coarser: int = 0
+    of_large: bool = False
 
 
 #: What is tried, one after the other, until a tile is within its budget.
 DETAILS = (
     Detail(),
     Detail(thin=True),
-    Detail(10_000, 39, thin=True),
-    Detail(5_000, 16, thin=True),
-    Detail(1_000, 4, thin=True),
-    Detail(0, 0, thin=True),
-    Detail(0, 0, True, 30_000),
-    Detail(0, 0, True, 3_000),
-    Detail(0, 0, True, 0),
+    Detail(thin=True, coarser=1, of_large=True),
+    Detail(thin=True, coarser=2, of_large=True),
+    Detail(10_000, 39, thin=True, coarser=2),
+    Detail(5_000, 16, thin=True, coarser=2),
+    Detail(1_000, 4, thin=True, coarser=2),
+    Detail(0, 0, thin=True, coarser=3),
+    Detail(0, 0, True, 30_000, coarser=3),
+    Detail(0, 0, True, 3_000, coarser=3),
+    Detail(0, 0, True, 0, coarser=3),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups of a layer, and what takes the features that are drawn one by one."""
+
+    source: Source
+    take: Take
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +85,17 @@ class Content:
 
 
 def content(
-    source: Source, field: Field, scheme: Scheme, detail: Detail, named: frozenset[str], exact: bool
+    groups: Groups, field: Field, scheme: Scheme, detail: Detail, named: frozenset[str], exact: bool
 ) -> Content:
     """The content of a tile. ``named`` are the properties that are drawn; ``exact``: a tile that is cut at
     its edge shows no area or sign of a group beside it."""
+    source = groups.source
     sums = source.sums(lambda levels: levels.groups.get(field.z), field.keys, 6)
     if detail.crowded is not None:
-        return _crowded(source, field, scheme, sums, detail.crowded)
+        return _crowded(groups, field, scheme, sums, detail.crowded)
     shown, hidden = _decided(sums, field, detail)
     box = world.tile_box(field.z, field.x, field.y, 1 / 64)
-    features = source.features(field, field.cells[shown], box)
+    features = source.features(field, field.cells[shown], box, groups.take)
     features = enlarged(features, 1 / (EXTENT * float(1 << field.z)))
     thin = bool(hidden.any()) or detail.thin
     if thin:
@@ -88,16 +103,16 @@ def content(
         features = replace(features, props=props)
     if not hidden.any():
         return Content(features, 0, thin)
-    groups = _merged(source, field, scheme, sums, hidden, exact)
+    stands = _merged(source, field, scheme, sums, hidden, exact)
     inside = hidden & field.own
-    return Content(_together(features, groups, scheme), int(sums[inside][:, :3].sum()), thin)
+    return Content(_together(features, stands, scheme), int(sums[inside][:, :3].sum()), thin)
 
 
-def _crowded(source: Source, field: Field, scheme: Scheme, sums: Numbers, vertices: int) -> Content:
+def _crowded(of: Groups, field: Field, scheme: Scheme, sums: Numbers, vertices: int) -> Content:
     box = world.tile_box(field.z, field.x, field.y, 1 / 64)
-    large = source.features(field, field.cells[:0], box)
+    large = of.source.features(field, field.cells[:0], box, of.take)
     if not len(large):
-        groups = _merged(source, field, scheme, sums, sums[:, :3].any(axis=1), True)
+        groups = _merged(of.source, field, scheme, sums, sums[:, :3].any(axis=1), True)
     else:
         groups = crowded.whole(field, scheme, sums, large, vertices)
     nothing = large.take(np.empty(0, np.int64))

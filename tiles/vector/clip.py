@@ -16,6 +16,9 @@ from tiles.scheme import EXTENT, Floats
 #: Tile units by which a tile reaches beyond its edge, as renderers expect: the edge of a cut area, half of
 #: a wide stroke or of a symbol lies where nothing is drawn.
 BUFFER = 64
+#: Vertices beyond which a polygon is cut ring by ring: as an area that takes seconds where it crosses the box
+#: thousands of times, or itself.
+MANY = 4096
 #: How a tile is cut: with the buffer, or exactly, for a client that draws all of a tile, as globes do. There
 #: two neighbours would show the strip of an area and a point twice; lines keep it, or they had gaps.
 type Clip = Literal["buffer", "exact"]
@@ -129,8 +132,40 @@ def cut_areas(batch: Batch, units: Floats, rows: NDArray[np.int64], margin: int)
     """Polygons of some rows, one at least, cut at the clip box, in that order."""
     index, _ = slices(batch.coords[batch.parts], rows)
     part = batch.take(rows)
+    units = units[index]
+    ends = part.coords[part.parts]
+    large = np.diff(ends) > MANY
+    if large.all():
+        return _rings(part, units, margin)
+    rest = np.flatnonzero(~large)
+    index, _ = slices(ends, rest)
+    few = part if not large.any() else part.take(rest)
     # tile units run south, so what is positive there is counter-clockwise to shapely
-    return explode(_polygons(part, units[index], margin), part.dims, exterior_cw=False)
+    flat = explode(_polygons(few, units[index], margin), few.dims, exterior_cw=False)
+    if not large.any():
+        return flat
+    most = np.flatnonzero(large)
+    index, _ = slices(ends, most)
+    flat = _joined(flat, _rings(part.take(most), units[index], margin))
+    return _taken(flat, np.argsort(np.concatenate([rest, most]), kind="stable"))
+
+
+def _rings(batch: Batch, units: Floats, margin: int) -> Flat:
+    """Polygons cut ring by ring, along the clip box from where one leaves it to where it comes back."""
+    flat = _Pieces(units, batch.coords, np.arange(len(batch.outer)))
+    dims = np.full(len(batch.outer), POLYGON, np.uint8)
+    for axis in (0, 1):
+        for sign, limit in ((1.0, -margin), (-1.0, EXTENT + margin)):
+            flat = _side(flat, dims, axis, sign, np.full(len(dims), float(limit)))
+    there = np.zeros(len(dims), bool)
+    there[flat.owner] = True
+    exterior = np.flatnonzero(batch.outer)[np.cumsum(batch.outer, dtype=np.int64) - 1]
+    kept = np.flatnonzero(there[exterior[flat.owner]])
+    index, coords = slices(flat.coords, kept)
+    ring = flat.owner[kept]
+    feature = np.repeat(np.arange(len(batch)), np.diff(batch.parts))[ring]
+    parts = np.concatenate([[0], np.cumsum(np.bincount(feature, minlength=len(batch)))])
+    return Flat(flat.xy[index], parts, coords, batch.outer[ring])
 
 
 def _joined(first: Flat, second: Flat) -> Flat:

@@ -15,12 +15,15 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from layers.types import Bbox
+from tiles import large
 from tiles import scheme as world
 from tiles.batch import Batch
+from tiles.large import Take
 from tiles.levels import kept, source, tile
 from tiles.levels.build import Scheme
-from tiles.levels.cells import NEAR, field
-from tiles.levels.tile import DETAILS, WHOLE_ZOOM, Content
+from tiles.levels.cells import NEAR, Field, field
+from tiles.levels.source import Source
+from tiles.levels.tile import DETAILS, WHOLE_ZOOM, Content, Groups
 from tiles.scheme import EXTENT
 from tiles.vector import encode
 from tiles.vector.clip import BUFFER, Clip
@@ -33,8 +36,8 @@ _LEVEL = 1
 class Columns(kept.Columns, Protocol):
     """A layer at one moment."""
 
-    def found(self, box: Bbox) -> tuple[Batch, NDArray[np.int64]]:
-        """A batch and the rows of it, ordered by fid, whose box meets a world box."""
+    def found(self, box: Bbox, take: Take = Batch.take) -> tuple[Batch, NDArray[np.int64]]:
+        """A batch and the rows of it, ordered by fid, whose box meets a world box; ``take`` takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +121,20 @@ def layer(
 ) -> Made:
     """One layer of a tile within a budget."""
     if at[0] >= WHOLE_ZOOM:
-        batch, rows = snapshot.found(world.tile_box(*at, BUFFER / EXTENT))
+        batch, rows = snapshot.found(world.tile_box(*at, BUFFER / EXTENT), large.taker(*at))
         if len(rows) <= budget.features:
             made = Made(encode.layer(name, batch, *at, clip, rows), len(rows), 0, False)
             if budget.holds(made):
                 return made
     place = field(*at, near=at[0] >= WHOLE_ZOOM)
-    if at[0] >= WHOLE_ZOOM:
-        near = snapshot.window(world.tile_box(*at, NEAR))
-        groups = source.window_source(near, place, drawing.scheme)
-    else:
-        groups = kept.source(snapshot, drawing.scheme)
+    sources: dict[int, Groups] = {}
     for detail in DETAILS:
-        if detail.features > budget.features:
+        if detail.features > budget.features or (detail.of_large and not _has_large(snapshot)):
             continue
+        if detail.coarser not in sources:
+            take = large.taker(*at, detail.coarser)
+            sources[detail.coarser] = Groups(_groups(snapshot, drawing, place, take), take)
+        groups = sources[detail.coarser]
         content = tile.content(groups, place, drawing.scheme, detail, drawing.named, clip == "exact")
         if len(content.batch) > budget.features and detail is not DETAILS[-1]:
             continue
@@ -139,6 +142,17 @@ def layer(
         if budget.holds(made):
             break
     return made
+
+
+def _has_large(snapshot: Columns) -> bool:
+    return any(len(large.of(batch).rows) for batch, _ in snapshot.halves)
+
+
+def _groups(snapshot: Columns, drawing: Drawing, place: Field, take: Take) -> Source:
+    if place.z < WHOLE_ZOOM:
+        return kept.source(snapshot, drawing.scheme)
+    near = snapshot.window(world.tile_box(place.z, place.x, place.y, NEAR), take)
+    return source.window_source(near, place, drawing.scheme)
 
 
 def _made(name: str, content: Content, at: tuple[int, int, int], clip: Clip) -> Made:
