@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
-from layers.kinds import Body, Prism
+from layers.kinds import Body, Model, Prism
 from layers.mesh import Mesh
 from layers.model import Change, FeatureLayer
 from layers.parts import Remainders
@@ -311,7 +311,14 @@ class Tiles:
             low = np.minimum(low, 0.0)  # blocks stand on the ground
         return self._document(
             fit.tileset(
-                snapshot.boxes, low, high, self._ground, self._copyright, self.query, self.far.drawn(layer_id)
+                snapshot.boxes,
+                low,
+                high,
+                self._ground,
+                self._copyright,
+                self.query,
+                self.far.drawn(layer_id),
+                build.largest(rule),
             )
         )
 
@@ -342,8 +349,8 @@ class Tiles:
             # pages hold this tree: keep it while everything fits into it
             scene = replace(known, state=state, base=weakref.ref(snapshot.base.fids))
         else:
-            far = self.far.drawn(layer_id)
-            made = self._document(tileset(fresh, self._copyright, self.query, far))
+            far, largest = self.far.drawn(layer_id), build.largest(self._body(layer_id))
+            made = self._document(tileset(fresh, self._copyright, self.query, far, largest))
             since = 0 if known is None else self.freshness.seq
             scene = Declared(fresh, made, state, since, weakref.ref(snapshot.base.fids))
         self._scenes[layer_id] = scene
@@ -385,9 +392,11 @@ class Tiles:
         return self._scene_etag(self.freshness.scene(layer_id, z, x, y), known[1], form)
 
     def _form(self, layer_id: str, asked: Form) -> Form:
-        """In which form a layer's nodes are: stored bodies may repeat, others are packed. Raises NotFound."""
+        """In which form a layer's nodes are: those that are stored or of points repeat, others are packed.
+        Raises NotFound."""
         rule = self._body(layer_id)
-        own: Form = "gpu" if isinstance(rule, Prism) and rule.stored else "meshopt"
+        repeats = isinstance(rule, Model) or (isinstance(rule, Prism) and rule.stored)
+        own: Form = "gpu" if repeats else "meshopt"
         return own if asked in (own, "both") else "none"
 
     def _node_etag(self, layer_id: str, node: Node, form: Form = "none") -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from layers import kinds
 from layers.errors import BadParameter
-from layers.kinds.base import Prism, Tube
+from layers.kinds.base import Model, Prism, Tube
 from layers.models import clash, metres
 from layers.models.clash import Body, Clash, Frame, Group
 from layers.models.diff import ElementChange, changes
@@ -142,7 +142,8 @@ def _layers(
                 raise BadParameter("beside", one.id, "a version is held against its own parts anyway")
             continue
         body = kinds.known(one.kind).body
-        if body is None:
+        if body is None or isinstance(body, Model):
+            # of a set form is not how large it is
             if beside is not None:
                 left_out[one.id] = "it has no bodies"
         elif isinstance(body, Prism) and body.stored and one.vertical_datum != version.vertical_datum:

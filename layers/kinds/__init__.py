@@ -7,13 +7,15 @@ from importlib import import_module
 
 from layers import shipped
 from layers.errors import BadParameter, Exists
-from layers.kinds.base import Body, Columns, Kind, Prism, SourceBatch, Tube
+from layers.kinds.base import FORMS, Body, Columns, Kind, Model, Prism, SourceBatch, Tube
 
 __all__ = [
+    "FORMS",
     "KINDS",
     "Body",
     "Columns",
     "Kind",
+    "Model",
     "Prism",
     "SourceBatch",
     "Tube",

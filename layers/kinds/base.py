@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,21 @@ class Tube:
     change: str = ""
 
 
-type Body = Prism | Tube
+#: Set forms of what stands at points.
+FORMS = ("post", "tree", "lamp", "hydrant", "cover", "cabinet", "signal", "camera", "sign", "pole")
+type Form = Literal["post", "tree", "lamp", "hydrant", "cover", "cabinet", "signal", "camera", "sign", "pole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The point as a body of a set form on the ground: which one follows from the values of a field."""
+
+    by: str
+    forms: Mapping[str, Form]
+    otherwise: Form = "post"
+
+
+type Body = Prism | Tube | Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from layers import shipped, strict
 from layers.kinds import vector
-from layers.kinds.base import Belonging, Columns, Kind, Prism, SourceBatch, Tube, text
+from layers.kinds.base import Belonging, Columns, Kind, Model, Prism, SourceBatch, Tube, text
 from layers.kinds.base import named as named_column
 from layers.kinds.codes import Both, Codes, named
 from layers.kinds.style import Style
@@ -106,6 +106,7 @@ class KindTable(FieldTable):
     style: Style
     prism: Prism | None = None
     tube: Tube | None = None
+    model: Model | None = None
     geometry: frozenset[Literal["point", "line", "polygon"]] = frozenset()
     key: tuple[str, ...] = ()
     signature: tuple[str, ...] = ()
@@ -154,6 +155,8 @@ class KindTable(FieldTable):
         if self.tube:
             named_ = ((("tube", key), getattr(self.tube, key)) for key in ("depth", "diameter", "change"))
             yield from (each for each in named_ if each[1])
+        if self.model:
+            yield ("model", "by"), self.model.by
 
     @cached_property
     def rows(self) -> Mapping[str, FieldRow]:
@@ -230,7 +233,7 @@ class KindTable(FieldTable):
         return Kind(
             id=kind_id,
             group=named("layer_group").codes[self.group].title,
-            body=self.prism or self.tube,
+            body=self.prism or self.tube or self.model,
             fields=tuple(row.field(name) for name, row in self.rows.items()),
             normalise=normalise,
             style=self.style.document(drawn_by.codes if drawn_by else None),

@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 
 from layers.store import geopackage
 from tests.bench import starts
@@ -36,6 +37,7 @@ NODES = 60
 MOST_KB = 500
 #: Metres from which all of a city is looked at.
 FROM = 30_000
+TREES = 200_000
 
 
 def rows(folder: Path) -> Iterator[Row]:
@@ -46,6 +48,7 @@ def rows(folder: Path) -> Iterator[Row]:
     yield from _zooms(tiles)
     yield from _bodies(tiles, LARGE)
     yield from _afar(tiles)
+    yield from _trees(folder)
     small, _ = _opened(_city(folder / "small", SMALL))
     yield from _bodies(small, SMALL)
     middling, made = _opened(_city(folder / "middling", MIDDLING))
@@ -159,6 +162,29 @@ def _afar(tiles: Tiles) -> Iterator[Row]:
             spent = (time.process_time() - began) * 1000 / len(seen)
             name = f"{LARGE.buildings:,} buildings from 30 km, down {pitch}°, {said}"
             yield at_most(name, size / 1e6, 2, f"{len(seen)} files, {spent:.0f} ms of each", " MB")
+
+
+def _trees(folder: Path) -> Iterator[Row]:
+    """Points of one form, as many as addresses: bytes of each, and CPU."""
+    city, file = folder / "trees", folder / "trees.fgb"
+    if not city.exists():
+        places = pyogrio.read_dataframe(folder / "metropolis-files" / "address.fgb", max_features=TREES)
+        pyogrio.write_dataframe(places[["geometry"]].assign(**{"class": "tree"}), file)
+        init(city)
+        twin("load", str(file), "--as", "trees", "--kind", "component", "--city", str(city))
+    tiles = Tiles(geopackage.open(city / "city.gpkg"), city / "derived")
+    nodes = np.unique(tree.nodes(tiles._snapshot("trees").boxes), axis=0).tolist()
+    for form, said in (("none", "plain"), ("gpu", "one tree at many places")):
+        began = time.process_time()
+        size = sum(len(tiles.glb("trees", *node, form).body) for node in nodes)  # type: ignore[arg-type]
+        spent = time.process_time() - began
+        detail = f"{len(nodes)} nodes, {TREES / spent:,.0f} a CPU-second"
+        yield Row(
+            f"{TREES:,} trees in 3D, {said}: bytes of each, gzipped",
+            f"{size / TREES:.1f} B",
+            "stated",
+            detail,
+        )
 
 
 def _content(tiles: Tiles, uri: str, form: Form) -> Tile:

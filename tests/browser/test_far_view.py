@@ -9,11 +9,13 @@ import pytest
 import rasterio.features
 
 from tests.bench.metropolis import MIDDLE, Metropolis
-from tests.browser.conftest import SIZE, Tab
+from tests.browser.conftest import SIZE, Tab, feature
 from tests.browser.pixels import pixels
 from tests.support import Server, init, twin, until
 
 COUNT = 4_000
+#: Where street assets stand, beside the buildings.
+ASSETS = (MIDDLE[0] + 0.4, MIDDLE[1])
 #: The colour of addresses: config/kinds/address.yml.
 INDIGO = (0x5C, 0x6B, 0xC0)
 
@@ -33,6 +35,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     (folder / "trees.geojson").write_text(json.dumps(trees))
     twin("load", str(folder / "trees.geojson"), "--as", "trees", "--kind", "feature", "--city", city)
+    assets = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [ASSETS[0] + i * 0.00005, ASSETS[1]]},
+            "properties": {"class": one, "name": f"{one} {i}"},
+        }
+        for i, one in enumerate(("tree", "lamp", "tree", "hydrant"))
+    ]
+    collection = {"type": "FeatureCollection", "features": assets}
+    (folder / "assets.geojson").write_text(json.dumps(collection))
+    twin("load", str(folder / "assets.geojson"), "--as", "assets", "--kind", "component", "--city", city)
     running = Server.start(Path(city))
     yield running
     running.stop()
@@ -133,3 +146,19 @@ def test_a_block_in_3d_tells_its_heights_and_opens_to_its_members(tab: Tab) -> N
     page.locator("twin-merged button.link").first.click()
     page.locator("twin-feature h2").wait_for()
     assert tab.violations() == []
+
+
+def test_street_assets_stand_there_and_are_picked_one_by_one(tab: Tab) -> None:
+    lon, lat = ASSETS
+    tab.open(f"v={lon + 0.000075},{lat},45,0,-20&m=3d&l=assets&lang=en")
+    asked = tab.js("performance.getEntriesByType('resource').map(({name}) => name)")
+    assert any("/3dtiles/assets/" in url and url.split("?")[0].endswith(".glb") for url in asked)
+    for i, (height, name) in enumerate(
+        [(4.0, "tree 0"), (5.0, "lamp 1"), (4.0, "tree 2"), (0.6, "hydrant 3")]
+    ):
+        until(lambda i=i, height=height: tab.pick(lon + i * 0.00005, lat, height), 10, name)  # type: ignore[misc]
+        assert tab.pick(lon + i * 0.00005, lat, height) == feature("assets", i + 1)
+        assert tab.attributes(lon + i * 0.00005, lat, height)["name"] == name
+    place = tab.js("([lon, lat]) => window.twin.window(lon, lat, 4)", [lon, lat])
+    tab.page.mouse.click(place["x"], place["y"])
+    until(lambda: "tree 0" in tab.page.locator("twin-feature h2").inner_text(), 10, "the card")

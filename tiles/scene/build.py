@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layers.kinds import Body as Rule
-from layers.kinds import Prism, Tube
+from layers.kinds import Model, Prism, Tube
 from layers.mesh import Mesh
 from layers.parts import Remainders
 from layers.types import Field
@@ -18,7 +18,7 @@ from tiles import geocentric, scheme
 from tiles.batch import Batch, successor
 from tiles.ground import ConstantGround, Feet, Ground
 from tiles.mesh import body as bodies
-from tiles.mesh import instances
+from tiles.mesh import instances, models
 from tiles.mesh.body import Body
 from tiles.mesh.extrude import extrude
 from tiles.mesh.instances import Instances
@@ -57,6 +57,8 @@ def span(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[float, float]:
     if isinstance(rule, Tube):
         axis, _, change = _tube(rule, numbers)
         return -float((axis + np.abs(change) / 2).max(initial=0.0)), 0.0
+    if isinstance(rule, Model):
+        return 0.0, models.TALLEST
     return 0.0, float(bodies.known(numbers(rule.high), 0.0).max(initial=0.0))
 
 
@@ -66,6 +68,9 @@ def reach(rule: Rule, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats]
         depth, radius, change = _tube(rule, numbers)
         off = radius + np.abs(change) / 2
         return -depth - off, -depth + off
+    if isinstance(rule, Model):
+        n = len(numbers(rule.by))
+        return np.zeros(n), np.full(n, models.TALLEST)
     low, high = bodies.known(numbers(rule.low), 0.0), bodies.known(numbers(rule.high), np.nan)
     return low, np.where(high - low >= LEAST, high, low + SLAB)
 
@@ -76,6 +81,11 @@ def _tube(rule: Tube, numbers: Callable[[str], Floats]) -> tuple[Floats, Floats,
     radius = bodies.known(numbers(rule.diameter) / 2000, 0.0)
     depth, change = bodies.known(numbers(rule.depth), 0.0), bodies.known(numbers(rule.change), 0.0)
     return depth, np.where(radius >= LEAST, radius, SLAB / 2), change
+
+
+def largest(rule: Rule) -> float:
+    """What no body of a rule is larger than (m), where the rule says it."""
+    return models.TALLEST if isinstance(rule, Model) else np.inf
 
 
 def ends(batch: Batch, rule: Prism) -> tuple[Floats, Floats]:
@@ -196,6 +206,9 @@ def _shapes(
         return bodies.empty(), []
     if isinstance(rule, Tube):
         return _tubes(batch, rule, ground), []
+    if isinstance(rule, Model):
+        placed = models.placed(batch, rule, ground)
+        return (bodies.empty(), placed) if instanced else (bodies.grouped(models.each(placed)), [])
     low, high = ends(batch, rule)
     foot, lowest, highest = _under(batch, ground, feet)
     stands = low <= 0

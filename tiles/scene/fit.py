@@ -26,11 +26,13 @@ def tileset(
     copyright_: str = "",
     query: str = "",
     far: bool = False,
+    largest: float = np.inf,
 ) -> bytes:
     """The document of features with world boxes (n, 4) between heights (n,) in metres above ground;
-    ``query`` stands behind the addresses of the nodes; ``far``: blocks stand for what is far away."""
+    ``query`` stands behind the addresses of the nodes; ``far``: blocks stand for what is far away; no body is
+    larger than ``largest`` (m)."""
     regions = _regions(boxes, low, high, ground) if len(boxes) else {}
-    return document(regions, copyright_, query, far)
+    return document(regions, copyright_, query, far, largest)
 
 
 def _regions(boxes: Floats, low: Floats, high: Floats, ground: Ground) -> dict[Node, Region]:

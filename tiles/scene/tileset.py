@@ -20,18 +20,29 @@ type Region = list[float]
 type Json = dict[str, object]
 
 
-def tileset(tree: Tree | None, copyright_: str = "", query: str = "", far: bool = False) -> bytes:
+def tileset(
+    tree: Tree | None,
+    copyright_: str = "",
+    query: str = "",
+    far: bool = False,
+    largest: float = np.inf,
+) -> bytes:
     """The document; a layer without features has a root without content. ``query`` stands behind the
-    addresses of the nodes; ``far``: blocks stand for what is far away."""
+    addresses of the nodes; ``far``: blocks stand for what is far away; no body is larger than ``largest``
+    (m)."""
     regions = {node: tree.region(node) for node in tree.every()} if tree else {}
-    return document(regions, copyright_, query, far)
+    return document(regions, copyright_, query, far, largest)
 
 
 def document(
-    regions: Mapping[Node, Region], copyright_: str = "", query: str = "", far: bool = False
+    regions: Mapping[Node, Region],
+    copyright_: str = "",
+    query: str = "",
+    far: bool = False,
+    largest: float = np.inf,
 ) -> bytes:
     """The document of nodes with content in regions."""
-    roots = _behind_blocks(regions) if far else _additive(regions)
+    roots = _behind_blocks(regions) if far else _additive(regions, largest)
     if query:
         _ask(roots, query)
     error = max([ROOT_ERROR, *(2 * float(one["geometricError"]) for one in roots)])  # type: ignore[arg-type]
@@ -45,12 +56,12 @@ def document(
     return orjson.dumps({"asset": asset("1.1", copyright_), "geometricError": error, "root": root})
 
 
-def _additive(regions: Mapping[Node, Region]) -> list[Json]:
+def _additive(regions: Mapping[Node, Region], largest: float) -> list[Json]:
     """Each node with its own content, and below it the nodes of the next zoom."""
     below: dict[Node, list[Json]] = {}
     for z in reversed(SCENE_ZOOMS):
         for node in sorted({one for one in (*regions, *below) if one[0] == z}):
-            made = _tile(node, ERRORS[z], regions.get(node), below.pop(node, []))
+            made = _tile(node, min(ERRORS[z], largest), regions.get(node), below.pop(node, []))
             below.setdefault(_parent(node), []).append(made)
     return [made for _, several in sorted(below.items()) for made in several]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from layers import kinds
 from layers.bulk import most
 from layers.errors import NotFound, Unavailable
-from layers.kinds.base import Body, Prism, Tube
+from layers.kinds.base import Body, Model, Prism, Tube
 from layers.model import FeatureLayer, Layer, has_features, is_raster
 from layers.types import Bbox, Field
 from tiles.imagery.style import Wanted, colormaps
@@ -281,7 +281,7 @@ def _solids(layer_id: str, body: Body | None) -> dict[str, Any] | None:
     return {
         # the page holds the tree while edits change its nodes
         "url": f"3dtiles/{layer_id}/tileset.json?bounds=edits&instancing=gpu&compression=meshopt",
-        "body": "tube" if isinstance(body, Tube) else "prism",
+        "body": "tube" if isinstance(body, Tube) else "model" if isinstance(body, Model) else "prism",
         "painted": isinstance(body, Prism) and body.stored,
     }
 

@@ -128,7 +128,6 @@ def _placed(document: dict[str, Any], binary: bytes, node: dict[str, Any]) -> li
     turns, sizes = np.tile([0.0, 0, 0, 1], (len(rows), 1)), np.ones((len(rows), 3))
     if "ROTATION" in attributes:
         turns = accessor(document, binary, attributes["ROTATION"])
-        assert len(rows) > 1
     else:
         sizes = accessor(document, binary, attributes["SCALE"])
     assert len(shifts) == len(turns) == len(sizes) == len(rows)

@@ -134,7 +134,7 @@ export interface LayerConfig extends ModelChoices {
   style: LayerStyle;
   vector: { url: string; minzoom: number; maxzoom: number } | null;
   /** `painted`: the bodies bring their own colours. */
-  scene: { url: string; body: 'prism' | 'tube'; painted: boolean } | null;
+  scene: { url: string; body: 'prism' | 'tube' | 'model'; painted: boolean } | null;
   /** Absent or null where it is no raster. */
   raster?: RasterConfig | null;
   /** 3D content that somebody else made: its tileset, and what is cut out of it; absent or null elsewhere. */

@@ -2,6 +2,7 @@
 
 import { getJson, postAction, remove } from '../api';
 import type { LayerConfig } from '../config';
+import { isSolid } from '../layers/form';
 
 /** One of two elements that clash. */
 export interface ClashElement {
@@ -83,7 +84,7 @@ export async function endClash(job: string): Promise<void> {
 
 /** The layers that a version may be held against: those that are drawn in 3D. */
 export function obstacles(layers: readonly LayerConfig[], of: string): LayerConfig[] {
-  return layers.filter((layer) => layer.id !== of && layer.version === undefined && layer.scene !== null);
+  return layers.filter((layer) => layer.id !== of && layer.version === undefined && isSolid(layer));
 }
 
 /** Whether a clearance means something: there are pipes among them. */

@@ -125,6 +125,11 @@ export function isOutlined(layer: LayerConfig): boolean {
   return layer.geometryType.includes('Polygon') && (layer.scene !== null || Boolean(layer.style.assumed));
 }
 
+/** Whether what it is stands in its place in 3D; of a model its sign stays, to be seen from afar. */
+export function isSolid({ scene }: LayerConfig): boolean {
+  return scene !== null && scene.body !== 'model';
+}
+
 export function isUnder(state: Readonly<State>): boolean {
   return state.underground && state.mode === '3d';
 }

@@ -3,7 +3,7 @@
 import type { CityConfig, LayerConfig } from '../config';
 import type { Word } from '../i18n';
 import { onTerrain, type State, type View } from '../state';
-import { isLine, isUnder } from './form';
+import { isLine, isSolid, isUnder } from './form';
 import { isOfFiles } from './order';
 
 /** What a press on the button beside the reason does. */
@@ -64,7 +64,7 @@ export function whyNot(layer: LayerConfig, state: Readonly<State>, progress: Pro
   if (isUnder(state) && !layer.buried && !(layer.vector && !layer.scene && isLine(layer))) return { word: 'why.underground', step: 'surface' };
   if (layer.buried && state.mode === '3d' && !state.underground) return { word: 'why.buried', step: 'under' };
   if (layer.extent && !meet(layer.extent, seen(state.view))) return { word: 'why.outside', step: 'go' };
-  if (!layer.scene && layer.vector && zoomOf(state.view) < layer.vector.minzoom) return { word: 'why.far', step: 'closer' };
+  if (!isSolid(layer) && layer.vector && zoomOf(state.view) < layer.vector.minzoom) return { word: 'why.far', step: 'closer' };
   return progress === 'opening' ? { word: 'why.opening', step: null } : null;
 }
 
@@ -87,7 +87,7 @@ export function whyFlat(config: CityConfig, failure: number | 'slow' | null): Re
 
 /** Why a layer whose bodies stand on a terrain is drawn as outlines while that is off. */
 export function whyOutlined(layer: LayerConfig, state: Readonly<State>): Reason | null {
-  const isOutline = layer.scene !== null && layer.vector !== null && state.mode === '3d' && onTerrain(state) === false;
+  const isOutline = isSolid(layer) && layer.vector !== null && state.mode === '3d' && onTerrain(state) === false;
   return isOutline && (!isUnder(state) || layer.buried) ? { word: 'why.outlined', step: state.terrain ? null : 'stand' } : null;
 }
 

@@ -11,8 +11,8 @@ import { sceneStyle } from '../style';
 import { Tiled } from '../tiled';
 
 class Solids extends Tiled {
-  /** Of tubes both sides are drawn anyway, and a shader of their own makes them readable. */
-  private readonly caps = this.layer.scene?.body === 'tube' ? null : new Caps(this.tileset);
+  /** Of tubes both sides are drawn anyway, and a shader of their own makes them readable; models are small. */
+  private readonly caps = this.layer.scene?.body !== 'prism' ? null : new Caps(this.tileset);
 
   override place(state: Readonly<State>): void {
     this.cutOut(state);

@@ -6,7 +6,7 @@ import type { Ground } from '../../map/ground';
 import type { Painter } from '../../map/painter';
 import { ShapeTiles, type Groups } from '../../map/shapes';
 import { onTerrain, type State } from '../../state';
-import { isLine, isOutlined, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
+import { isLine, isOutlined, isSolid, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
 import { Tiled } from '../tiled';
 
@@ -130,8 +130,8 @@ const form: Form = {
     const terrain = onTerrain(state);
     if (terrain) return false;
     // bodies stand as high as the terrain that is switched off
-    if (terrain === false && layer.scene) return !isUnder(state) || layer.buried;
-    if (!layer.scene) return !isUnder(state) || layer.buried || isLine(layer);
+    if (terrain === false && isSolid(layer)) return !isUnder(state) || layer.buried;
+    if (!isSolid(layer)) return !isUnder(state) || layer.buried || isLine(layer);
     return state.mode === '2d' || (layer.buried && state.underground && state.view.height > TUBES_FROM);
   },
   open,
