@@ -1,4 +1,4 @@
-import type { EngineImagery, EngineTile, FrameState, RuntimeContentCodec, TileContent } from './map/internals';
+import type { EngineImagery, EngineTile, FrameState, RuntimeContentCodec, TileContent, Traversal } from './map/internals';
 import type { TileLayer } from './map/outlines';
 
 interface DecodedTile {
@@ -18,6 +18,7 @@ declare module '@cesium/engine' {
   export class Empty3DTileContent {
     constructor(tileset: unknown, tile: unknown);
   }
+  export const Cesium3DTilesetTraversal: Traversal;
   export const Imagery: { prototype: EngineImagery };
   export const ResourceCache: { cacheEntries: Record<string, unknown> };
   export const RenderState: { fromCache(state: object): object; removeFromCache(state: object): void; getState(renderState: object): object };
@@ -29,6 +30,9 @@ declare module '@cesium/engine' {
     fromGltf(tileset: unknown, tile: unknown, resource: unknown, glb: Uint8Array): Promise<TileContent>;
   };
   interface MVTDataProvider {
+    readonly _minZoom: number;
+    readonly _maxZoom: number;
+    readonly _extent: import('@cesium/engine').Rectangle;
     _createCodec(): RuntimeContentCodec;
     destroy(): void;
     update(frameState: FrameState): void;

@@ -13,9 +13,11 @@
  * clusters()               the cells of counted sensors
  * names()                  what is written on the map
  * sensor(id), incident(id) what the page knows of one
- * tiles()                  per layer and form: loaded tile URLs, exchanges done, refreshes under way
+ * tiles()                  per layer and form: loaded tile URLs, exchanges done, refreshes under way, bytes held, tiles drawn
+ * work()                   slices of work beside drawing, and the most features of one
  * refresher(layer, form)   the TileRefresher, for changed(url, version)
  * trim(layer, form)        drops the tiles that are not in view
+ * bound(layer, form, n)    keeps so many bytes of tiles that are not in view
  * clip(layer, [lon,lat,…]) cuts a layer's solids by a polygon (none: undefined)
  * heights([[lon,lat],…])   the terrain at places, from its finest tiles (m); null where there is none
  * scene                    the engine's scene
@@ -34,8 +36,10 @@ import {
 } from '@cesium/engine';
 import type { App } from './app';
 import { Tiled } from './layers/tiled';
+import type { ChosenTileset } from './map/internals';
 import { sceneReady } from './map/ready';
 import type { TileRefresher } from './map/refresher';
+import { worked } from './map/work';
 import { renders } from './panels/panel';
 import type { Selection, State } from './state';
 
@@ -52,9 +56,11 @@ export interface TwinHook {
   names(): readonly string[];
   sensor(id: number): unknown;
   incident(id: number): unknown;
-  tiles(): { layer: string; form: string; urls: string[]; swaps: number; busy: boolean }[];
+  tiles(): { layer: string; form: string; urls: string[]; swaps: number; busy: boolean; bytes: number; drawn: number }[];
+  work(): { most: number; slices: number };
   refresher(layer: string, form: 'scene' | 'vector'): TileRefresher | undefined;
   trim(layer: string, form: 'scene' | 'vector'): void;
+  bound(layer: string, form: 'scene' | 'vector', bytes: number): void;
   clip(layer: string, lonLat?: number[]): void;
   heights(places: readonly (readonly [number, number])[]): Promise<(number | null)[]>;
   cacheEntries(): number;
@@ -113,16 +119,24 @@ export function installHook(app: App): void {
     sensor: (id) => sensors.all.get(id),
     incident: (id) => incidents.all.get(id),
     tiles: () =>
-      tiled().map(({ layer, form, drawn: { refresher } }) => ({
+      tiled().map(({ layer, form, drawn: { refresher, tileset } }) => ({
         layer,
         form,
         urls: refresher.loadedUrls,
         swaps: refresher.swaps,
         busy: refresher.busy,
+        bytes: tileset.totalMemoryUsageInBytes,
+        drawn: (tileset as unknown as ChosenTileset)._selectedTiles.length,
       })),
+    work: () => ({ ...worked }),
     refresher: (layer, form) => drawn(layer, form)?.refresher,
     trim(layer, form) {
       drawn(layer, form)?.tileset.trimLoadedTiles();
+      map?.scene.requestRender();
+    },
+    bound(layer, form, bytes) {
+      const tileset = drawn(layer, form)?.tileset;
+      if (tileset) tileset.cacheBytes = bytes;
       map?.scene.requestRender();
     },
     clip(layer, lonLat) {

@@ -15,7 +15,7 @@ function shapes(name: string): MVTDataProvider {
 }
 
 function drawn(painter: Painter): string[] {
-  const frame = { passes: { render: true }, commandList: [] as { owner: string }[], afterRender: [] };
+  const frame = { frameNumber: 0, passes: { render: true }, commandList: [] as { owner: string }[], afterRender: [] };
   painter.update(frame);
   return frame.commandList.map(({ owner }) => owner);
 }

@@ -7,7 +7,7 @@ import type { Kind } from '../history/changes';
 import type { Ground } from '../map/ground';
 import type { ImageryStack } from '../map/imagery';
 import type { Painter } from '../map/painter';
-import type { Groups } from '../map/shapes';
+import type { Groups } from '../map/groups';
 import type { Entry } from '../registry';
 import type { State } from '../state';
 import { isRaster } from './order';
@@ -94,8 +94,6 @@ export interface Drawn {
   changed(url: string, version: string): void;
   /** Nothing that is loaded can be trusted to be the newest. */
   refreshAll(): void;
-  /** The camera came to rest. */
-  trim(): void;
 }
 
 export interface Form extends Entry {

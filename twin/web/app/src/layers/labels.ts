@@ -4,7 +4,7 @@
  * that is looked at when the camera rests, and until then a name stays as it was.
  */
 
-import { Cartesian3, Matrix4, SceneTransforms, type Cartesian2, type Scene } from '@cesium/engine';
+import { Cartesian2, Cartesian3, Cartesian4, Matrix4, type Scene } from '@cesium/engine';
 import { effect } from '@preact/signals-core';
 import type { CityConfig, LayerConfig } from '../config';
 import type { Ground } from '../map/ground';
@@ -29,6 +29,8 @@ const BEFORE = 2.5;
 const BEFORE_SHARE = 0.004;
 /** A camera that has not moved for so long rests. */
 const REST_MS = 250;
+
+const clipped = new Cartesian4();
 
 /** A straight piece on the canvas: where the name may stand, half its length as a share of it, pixels, radians. */
 interface Piece {
@@ -65,6 +67,10 @@ export class MapNames {
   /** The names that are written now. */
   written: string[] = [];
   private readonly widths = new Map<string, number>();
+  /** Of the picture that is written on: from the city to its clip space, and its size in CSS pixels. */
+  private readonly clip = new Matrix4();
+  private width = 0;
+  private height = 0;
 
   constructor(
     private readonly scene: Scene,
@@ -171,6 +177,8 @@ export class MapNames {
   private cleared(anew: boolean, clusters: readonly Sign[]): CanvasRenderingContext2D | null {
     const { canvas, scene } = this;
     const { clientWidth: width, clientHeight: height } = scene.canvas;
+    [this.width, this.height] = [width, height];
+    Matrix4.multiply(scene.camera.frustum.projectionMatrix, scene.camera.viewMatrix, this.clip);
     const ratio = Math.min(window.devicePixelRatio, 2);
     const signs = clusters.reduce((sum, { lon, count }) => sum + lon * count, clusters.length);
     const mark = `${signs} ${width} ${height} ${ratio} ${this.edition} ${Matrix4.toArray(scene.camera.viewMatrix).join()}`;
@@ -187,13 +195,14 @@ export class MapNames {
   }
 
   /** On the canvas, in CSS pixels; null behind the camera. */
-  private window(position: Cartesian3): Cartesian2 | null {
-    return SceneTransforms.worldToWindowCoordinates(this.scene, position) ?? null;
+  private window({ x, y, z }: Cartesian3): Cartesian2 | null {
+    const at = Matrix4.multiplyByVector(this.clip, Cartesian4.fromElements(x, y, z, 1, clipped), clipped);
+    if (at.w <= 0) return null;
+    return new Cartesian2(((at.x / at.w + 1) / 2) * this.width, ((1 - at.y / at.w) / 2) * this.height);
   }
 
   private isSeen({ x, y }: Cartesian2): boolean {
-    const { clientWidth, clientHeight } = this.scene.canvas;
-    return x > -REACH && y > -REACH && x < clientWidth + REACH && y < clientHeight + REACH;
+    return x > -REACH && y > -REACH && x < this.width + REACH && y < this.height + REACH;
   }
 
   /** Whether something stands before that place, as the picture shows it. */

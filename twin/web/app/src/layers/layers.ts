@@ -89,7 +89,6 @@ export class LayerSet {
       shown = at;
       this.retime();
     });
-    scene.camera.moveEnd.addEventListener(() => this.trim());
     effect(() => {
       void [shade.value, unsaved.value, highlights.value, modelsThen.value];
       untracked(() => this.show());
@@ -396,10 +395,6 @@ export class LayerSet {
 
   private wanted({ layer, form }: Shown, state: Readonly<State>): boolean {
     return this.moment(state) !== undefined && state.layers[layer.id]?.visible === true && form.wanted(layer, state);
-  }
-
-  private trim(): void {
-    for (const { drawn } of this.drawn()) drawn.trim();
   }
 }
 

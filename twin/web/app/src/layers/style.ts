@@ -6,6 +6,7 @@ import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, linear, mixed, shade, TOKENS } from '../tokens';
 import { signSize } from '../map/group';
 import { OUTLINE } from '../map/outlines';
+import { remembering } from '../map/remembered';
 import { rank, type Highlight, type Look } from './form';
 import { seen, storeyColors } from './model-look';
 
@@ -181,7 +182,7 @@ export function vectorStyle(
   const grown = (value: number): string =>
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
   const tests = shownTests(shown, model);
-  return new Cesium3DTileStyle({
+  const style = new Cesium3DTileStyle({
     ...(tests.length > 0 ? { show: allOf(tests) } : {}),
     color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved, undefined, undefined, model)] },
     lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
@@ -189,6 +190,7 @@ export function vectorStyle(
     pointOutlineColor: paint(themed('halo'), opacity),
     pointOutlineWidth: '1',
   });
+  return remembering(style);
 }
 
 /** Under the street what lies there is broader than the style says, and the streets over it are all narrow. */

@@ -59,10 +59,6 @@ export abstract class Tiled<Held extends object = object> implements Drawn {
     // solids stand where they are
   }
 
-  trim(): void {
-    // the engine drops what is over its cache
-  }
-
   get show(): boolean {
     return this.tileset.show;
   }

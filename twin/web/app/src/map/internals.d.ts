@@ -1,5 +1,5 @@
 /**
- * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, element, shapes, glass and freed lean on, as types.
+ * The private parts of @cesium/engine 26.3.0 that tile refresher, painter, element, shapes, parts-content, choice, glass and freed lean on, as types.
  * The engine is pinned to that version; browser tests fail when one of these changes its meaning.
  */
 export interface TileContent {
@@ -21,10 +21,25 @@ export interface EngineFeature {
   };
 }
 
+/** A part of a vector tile. */
+export interface VectorContent extends TileContent {
+  readonly pointsLength: number;
+  readonly trianglesLength: number;
+  readonly geometryByteLength: number;
+  readonly batchTables: unknown[];
+  applyStyle(style: import('@cesium/engine').Cesium3DTileStyle): void;
+}
+
 export interface FrameState {
+  readonly frameNumber: number;
   passes: { render: boolean };
   commandList: unknown[];
   afterRender: (() => boolean)[];
+}
+
+/** Whose state of the last frame makes what is drawn in the next. */
+export interface FramedScene {
+  readonly frameState: FrameState;
 }
 
 export interface EngineTile {
@@ -54,6 +69,58 @@ export interface RuntimeContentCodec {
   ): Promise<TileContent>;
 }
 
+/** A node of a tree of tiles, as the JSON of a tileset describes it. */
+export interface TileHeader {
+  boundingVolume: { region: number[] };
+  geometricError: number;
+  refine: 'REPLACE';
+  content: { uri: string };
+}
+
+export interface ChosenTile {
+  readonly tileset: ChosenTileset;
+  readonly children: ChosenTile[];
+  readonly isVisible: boolean;
+  readonly contentAvailable: boolean;
+  readonly contentFailed: boolean;
+  readonly hasRenderableContent: boolean;
+  readonly _screenSpaceError: number;
+  readonly _selectedFrame: number;
+  readonly _header: { content?: { uri: string } };
+  _depth: number;
+  geometricError: number;
+  _geometricError: number;
+  updatePriority(): void;
+}
+
+export interface ChosenTileset {
+  readonly root: ChosenTile;
+  readonly resource: unknown;
+  readonly memoryAdjustedScreenSpaceError: number;
+  readonly statistics: { numberOfTilesTotal: number };
+  readonly _requestedTiles: ChosenTile[];
+  readonly _selectedTiles: ChosenTile[];
+  readonly _selectedTilesToStyle: ChosenTile[];
+  readonly _emptyTiles: ChosenTile[];
+  hasMixedContent: boolean;
+  getTraversal(options: { pass: number }): object;
+}
+
+export interface Frame {
+  readonly frameNumber: number;
+  /** Seconds. */
+  readonly camera: { timeSinceMoved: number };
+}
+
+/** What the engine's own ways of choosing are made of. */
+export interface Traversal {
+  updateTile(tile: ChosenTile, frame: Frame): void;
+  loadTile(tile: ChosenTile, frame: Frame): void;
+  touchTile(tile: ChosenTile, frame: Frame): void;
+  visitTile(tile: ChosenTile, frame: Frame): void;
+  selectTile(tile: ChosenTile, frame: Frame): void;
+}
+
 /** What is drawn at once; `owner` made it. */
 export interface DrawCommand {
   readonly owner: unknown;
@@ -62,6 +129,7 @@ export interface DrawCommand {
 }
 
 export interface EngineTileset {
+  readonly style: import('@cesium/engine').Cesium3DTileStyle | undefined;
   statistics: { incrementLoadCounts(content: TileContent): void; decrementLoadCounts(content: TileContent): void };
   _runtimeContentCodec?: RuntimeContentCodec;
 }

@@ -97,10 +97,6 @@ class Picture implements Drawn {
     // opened anew instead
   }
 
-  trim(): void {
-    // the engine drops what it does not draw
-  }
-
   private lay(query: string): void {
     this.query = query;
     this.failed(null);

@@ -108,10 +108,6 @@ class Draped implements Drawn, Flat {
   refreshAll(): void {
     this.provider.forget();
   }
-
-  trim(): void {
-    // the provider keeps so many tiles and no more
-  }
 }
 
 /** Room for features that an edit moves beyond today's extent. */

@@ -3,8 +3,9 @@
 import { Cartesian3, Matrix4, Rectangle, type Cesium3DTileset } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
 import type { Ground } from '../../map/ground';
+import type { Groups } from '../../map/groups';
 import type { Painter } from '../../map/painter';
-import { ShapeTiles, type Groups } from '../../map/shapes';
+import { ShapeTiles } from '../../map/shapes';
 import { onTerrain, type State } from '../../state';
 import { isLine, isOutlined, isSolid, isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { vectorStyle } from '../style';
@@ -26,8 +27,9 @@ const RAISED_FROM = 2000;
 /** Metres under the ground of the lines that stand for pipes from afar, over the tubes; how far afar is. */
 const BURIED_DEPTH = 0.4;
 const TUBES_FROM = 450;
-/** Vector tiles report no memory use, so the engine never drops any by itself. */
-const MOST_TILES = 200;
+/** Bytes of tiles that are kept of a layer, and those more that a view may need before it is drawn coarser. */
+const CACHED = 48 * 1024 * 1024;
+const MORE = 48 * 1024 * 1024;
 
 class Shapes extends Tiled<ShapeTiles> {
   private readonly ground: Ground;
@@ -78,10 +80,6 @@ class Shapes extends Tiled<ShapeTiles> {
     this.unfollow();
     super.remove();
   }
-
-  override trim(): void {
-    if (this.refresher.loadedUrls.length > MOST_TILES) this.tileset.trimLoadedTiles();
-  }
 }
 
 async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | null> {
@@ -93,9 +91,12 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
     maxZoom: maxzoom,
   })) as ShapeTiles;
   provider.outlined = isOutlined(layer);
+  provider.scene = context.scene;
   const { tileset } = provider;
   if (!tileset) return null;
   tileset.maximumScreenSpaceError = MOST_ERROR;
+  tileset.cacheBytes = CACHED;
+  tileset.maximumCacheOverflowBytes = MORE;
   return new Shapes(layer, tileset, provider, context);
 }
 

@@ -1,0 +1,198 @@
+"""A dense city on an open page: what is asked for, how much is done at once, what is kept, what stays.
+
+By count, not by time: the processor that draws the map here takes as long as it likes.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.bench.metropolis import MIDDLE, Metropolis
+from tests.browser.conftest import SIZE, Tab
+from tests.browser.pixels import pixels
+from tests.support import Server, init, twin, until
+
+COUNT = 30_000
+LON, LAT = MIDDLE
+LAYERS = ("buildings", "addresses")
+#: Features of a slice of work, with the last part that was begun in it: twin/web/app/src/map/work.ts.
+MOST_AT_ONCE = 6000 + 1500
+#: Bytes of a layer: cache and what a view may need more, twin/web/app/src/layers/forms/vector.ts.
+MOST_BYTES = 96 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("size")
+    city = str(init(folder / "city"))
+    files = Metropolis(COUNT, COUNT, 100, side=6_000).write(folder)
+    twin("load", str(files["building"]), "--as", "buildings", "--kind", "building", "--city", city)
+    twin("load", str(files["address"]), "--as", "addresses", "--kind", "address", "--city", city)
+    running = Server.start(Path(city))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def opening() -> str:
+    return f"v={LON},{LAT},1500,0,-90&m=2d&l=buildings,addresses&lang=zh-CN"
+
+
+class Asked:
+    """Tiles that the page asks for from here on, and those of them that it lets go."""
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+        self.tiles: list[str] = []
+        self.let_go: list[str] = []
+        tab.page.on("request", lambda request: self._note(self.tiles, request.url))
+        tab.page.on("requestfailed", lambda request: self._note(self.let_go, request.url))
+
+    @staticmethod
+    def _note(found: list[str], url: str) -> None:
+        if re.search(r"/tiles/\w+/\d+/", url):
+            found.append(url)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait while the page is heard, too."""
+
+        def heard() -> bool:
+            self.tab.page.wait_for_timeout(50)
+            return condition()
+
+        until(heard, 20, what)
+
+    def zooms(self) -> set[int]:
+        return {int(re.findall(r"/tiles/\w+/(\d+)/", url)[0]) for url in self.tiles}
+
+
+def _zoom(tab: Tab, heights: list[float], frames: int = 1) -> None:
+    """Look from each height for so many pictures."""
+    tab.js(
+        """async ([lon, lat, heights, frames]) => {
+          for (const height of heights) {
+            twin.set({view: {lon, lat, height, heading: 0, pitch: -90}});
+            for (let i = 0; i < frames; i += 1) {
+              await new Promise(done => {
+                const stop = twin.scene.postRender.addEventListener(() => { stop(); done(); });
+                twin.scene.requestRender();
+              });
+            }
+          }
+        }""",
+        [LON, LAT, heights, frames],
+    )
+
+
+def _drawn(tab: Tab) -> dict[str, Any]:
+    found: list[dict[str, Any]] = tab.js("window.twin.tiles()")
+    return {one["layer"]: one for one in found if one["form"] == "vector"}
+
+
+def _share(tab: Tab) -> float:
+    """How much of the picture is not bare ground."""
+    picture = pixels(tab, 100, 70, SIZE["width"] - 200, SIZE["height"] - 140).astype(int)
+    colours, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+    ground = counts[np.abs(colours - _ground(tab)).max(axis=1) < 4].sum()
+    return 1 - float(ground / counts.sum())
+
+
+def _ground(tab: Tab) -> list[int]:
+    colour = tab.js("(({red, green, blue}) => [red, green, blue])(twin.scene.globe.baseColor)")
+    return [round(one * 255) for one in colour]
+
+
+def test_a_city_opens_with_the_tiles_that_are_seen(tab: Tab):
+    urls: list[str] = [url for one in _drawn(tab).values() for url in one["urls"]]
+    assert 2 <= len(urls) <= 12
+    zooms = {int(re.findall(r"/tiles/\w+/(\d+)/", url)[0]) for url in urls}
+    # none of a zoom that was not looked at
+    assert len(zooms) <= 2
+    assert sum(one["drawn"] for one in _drawn(tab).values()) == len(urls)
+
+
+def test_no_slice_of_work_is_large(tab: Tab):
+    for height in (900, 2500, 5000):
+        tab.look(LON, LAT, height, pitch=-90)
+    tab.js("twin.set({selected: {type: 'feature', layer: 'buildings', fid: 1}})")
+    tab.ready()
+    tab.js("twin.set({selected: null})")
+    tab.ready()
+    work = tab.js("window.twin.work()")
+    assert work["slices"] > 10
+    assert 0 < work["most"] <= MOST_AT_ONCE
+
+
+def test_a_fast_zoom_passes_the_zooms_between_by(tab: Tab):
+    tab.look(LON + 0.01, LAT + 0.01, 100_000, pitch=-90)
+    tab.look(LON, LAT, 100_000, pitch=-90)
+    asked = Asked(tab)
+    _zoom(tab, [100_000 / 2**i for i in range(9)])
+    tab.ready()
+    # at most the zoom where it came to rest, and what a slow picture let through
+    assert len(asked.zooms()) <= 3
+    assert len(asked.tiles) - len(asked.let_go) <= 4 * 2 * len(LAYERS)
+
+
+def test_tiles_that_are_out_of_view_are_let_go(tab: Tab):
+    session = tab.page.context.new_cdp_session(tab.page)
+    slow = {"offline": False, "latency": 4000, "downloadThroughput": -1, "uploadThroughput": -1}
+    tab.js("for (const one of twin.tiles()) twin.trim(one.layer, one.form)")
+    asked = Asked(tab)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", slow)
+    go = "([lon, lat]) => twin.set({view: {lon, lat, height: 350, heading: 0, pitch: -90}})"
+    tab.js(go, [LON - 0.015, LAT - 0.01])
+    asked.until(lambda: len(asked.tiles) > 0, "tiles that are asked for")
+    held = len(asked.tiles)
+    tab.js(go, [LON + 0.015, LAT + 0.01])
+    asked.until(lambda: len(asked.let_go) > 0, "tiles that are let go")
+    assert len(asked.let_go) <= held
+    session.send("Network.emulateNetworkConditions", {**slow, "latency": 0})
+    tab.ready()
+
+
+def test_the_last_view_stays_until_the_new_one_has_come(tab: Tab):
+    tab.look(LON, LAT, 3000, pitch=-90)
+    assert _share(tab) > 0.2
+    session = tab.page.context.new_cdp_session(tab.page)
+    slow = {"offline": False, "latency": 3000, "downloadThroughput": -1, "uploadThroughput": -1}
+    for height in (700, 6000):
+        tab.js("for (const one of twin.tiles()) twin.trim(one.layer, one.form)")
+        session.send("Network.enable")
+        session.send("Network.emulateNetworkConditions", slow)
+        _zoom(tab, [height], frames=3)
+        drawn = _drawn(tab)
+        assert all(drawn[layer]["drawn"] > 0 for layer in LAYERS)
+        assert _share(tab) > 0.05
+        session.send("Network.emulateNetworkConditions", {**slow, "latency": 0})
+        tab.ready()
+        assert _share(tab) > 0.05
+
+
+def test_a_long_walk_keeps_no_more_than_the_cache(tab: Tab):
+    most = 0
+    for step in range(60):
+        east, north = step % 10 - 4.5, step // 10 - 2.5
+        tab.js(
+            "([lon, lat]) => twin.set({view: {lon, lat, height: 700, heading: 0, pitch: -90}})",
+            [LON + 0.006 * east, LAT + 0.006 * north],
+        )
+        if step % 6 == 0:
+            tab.ready()
+        bytes_held = [one["bytes"] for one in _drawn(tab).values()]
+        # a number: what is not told is never dropped
+        assert all(one is not None and one > 0 for one in bytes_held)
+        most = max(most, *bytes_held)
+    assert 0 < most <= MOST_BYTES
+    small = 2 * 1024 * 1024
+    tab.js("([most]) => twin.bound('buildings', 'vector', most)", [small])
+    tab.look(LON + 0.02, LAT, 700, pitch=-90)
+    tab.look(LON - 0.02, LAT, 700, pitch=-90)
+    view = _drawn(tab)["buildings"]
+    assert view["bytes"] <= max(small, view["bytes"] / max(len(view["urls"]), 1) * view["drawn"] * 1.2)
+    assert len(view["urls"]) <= view["drawn"] + 2
