@@ -16,6 +16,7 @@ import psycopg
 from layers.errors import BadFile, TwinError
 from layers.store import staged
 from layers.store.base import LayerSpec, Stage
+from layers.store.postgis import binary_copy
 from layers.store.postgis.connection import Connection, quoted
 from layers.store.postgis.schema import COLUMN_TYPES
 from layers.textures import Texture
@@ -76,27 +77,27 @@ class PostgisStage(Stage):
         self.con.execute(f"CREATE UNIQUE INDEX ON {self.table} (source_id) WHERE source_id IS NOT NULL")
 
     def add(self, batch: pa.Table) -> None:
-        import shapely
-
         if self._dropped:
             raise ValueError("the stage was dropped or published")
-        decoded = staged.decode(batch, self.spec, self.fields)
-        parsed = shapely.from_wkb(decoded.wkb.to_pylist())
-        shapes = shapely.to_wkb(shapely.set_srid(parsed, 4326), hex=True, include_srid=True)
-        names = ", ".join(["geom", "source_id", *self.columns, "mesh"])
+        rows = staged.decode(batch, self.spec, self.fields)
         with self.watched():
             try:
-                self._copy(names, shapes, decoded)
+                self._copy(rows)
             except psycopg.errors.UniqueViolation as error:
                 raise staged.twice() from error
             except psycopg.DataError as error:
                 raise BadFile("store.value", "a value does not fit its column in the database") from error
 
-    def _copy(self, names: str, shapes: Any, decoded: staged.Staged) -> None:
-        sql = f"COPY {self.table} ({names}) FROM STDIN"
+    def _copy(self, rows: staged.Staged) -> None:
+        import pyarrow as pa
+
+        names = ", ".join(["geom", "source_id", *self.columns, "mesh"])
+        values = [binary_copy.value(f.type, c) for f, c in zip(self.fields, rows.columns, strict=True)]
+        columns = [binary_copy.geometry(rows.wkb, 4326), *values, pa.array(rows.meshes, pa.binary())]
+        sql = f"COPY {self.table} ({names}) FROM STDIN WITH (FORMAT BINARY)"
         with self.con.transaction(), self.con.cursor() as cursor, cursor.copy(sql) as copy:
-            for row in zip(shapes, *decoded.values(), decoded.meshes, strict=True):
-                copy.write_row(row)
+            for piece in binary_copy.rows(columns):
+                copy.write(piece)
 
     def texture(self, texture: Texture) -> None:
         if self._dropped:
