@@ -1,6 +1,8 @@
-"""The compiled kernel: encoding of vector tiles and triangles of footprints, where it is built.
+"""The compiled kernel: encoding of vector tiles, lines of far views and triangles of footprints, where it is
+built.
 
-It is never needed: :mod:`tiles.vector.encode` and :mod:`tiles.mesh.triangles` do the same by numpy."""
+It is never needed: :mod:`tiles.vector.encode`, :mod:`tiles.levels.segments` and :mod:`tiles.mesh.triangles`
+do the same by numpy."""
 
 from __future__ import annotations
 
@@ -59,6 +61,12 @@ class Kernel(Protocol):
     ) -> tuple[int, int]:
         """Writes triangles (m, 3) of polygons, and to ``left`` (p,) the exteriors of those that are for
         another way; how many of each."""
+
+    def lines(
+        self, keys: Array, whose: Array, corners: Array, feature: Array, offsets: Array, xy: Array, /
+    ) -> tuple[int, int]:
+        """Writes the lines of segments (n,) as :func:`tiles.levels.segments.paths` has them: the feature
+        (room for n) and the offsets (n + 1) of lines, and places (2 n, 2); how many lines and places."""
 
 
 @cache

@@ -80,4 +80,21 @@ Outcome split_rows(const Tile *tile, const Shapes *shapes, const double *boxes, 
 Outcome triangulate(const double *xy, size_t points, const int64_t *coords, const uint8_t *outer, size_t rings,
                     int64_t *triangles, size_t *made, int64_t *left, size_t *left_size);
 
+/* Segments by feature, ascending: of each the last 28 bits of its key are the column and row of its first end and of
+   its second, counted from a corner (``corners``, two a segment). */
+typedef struct {
+    const uint64_t *keys;
+    const int64_t *whose, *corners;
+    size_t count;
+} Segments;
+
+/* Lines: the feature of each, offsets into the places, two numbers each. There is room for as many lines as segments,
+   and for twice as many places. */
+typedef struct {
+    int64_t *feature, *offsets, *xy;
+    size_t count, places;
+} Lines;
+
+Outcome join_segments(const Segments *of, Lines *to);
+
 #endif

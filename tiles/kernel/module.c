@@ -231,9 +231,40 @@ static PyObject *triangles(PyObject *module, PyObject *args)
     return result;
 }
 
+/* lines(keys, whose, corners, feature, offsets, xy) -> (lines written, places written) */
+static PyObject *lines(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *keys, *whose, *corners, *feature, *offsets, *xy, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OOOOOO", &keys, &whose, &corners, &feature, &offsets, &xy))
+        return NULL;
+    Py_buffer views[MOST_HELD];
+    Held held = {views, 0};
+    Segments of = {0};
+    Lines to = {0};
+    size_t whose_count, corner_count, room, offset_room, place_room;
+    if ((of.keys = array(&held, keys, 8, &of.count, 0)) && (of.whose = array(&held, whose, 8, &whose_count, 0)) &&
+        (of.corners = array(&held, corners, 8, &corner_count, 0)) &&
+        (to.feature = (int64_t *)array(&held, feature, 8, &room, 1)) &&
+        (to.offsets = (int64_t *)array(&held, offsets, 8, &offset_room, 1)) &&
+        (to.xy = (int64_t *)array(&held, xy, 8, &place_room, 1)) &&
+        agree(whose_count == of.count && corner_count == 2 * of.count && room >= of.count &&
+              offset_room >= of.count + 1 && place_room >= 4 * of.count)) {
+        Outcome outcome;
+        Py_BEGIN_ALLOW_THREADS
+        outcome = join_segments(&of, &to);
+        Py_END_ALLOW_THREADS
+        if (said(outcome))
+            result = Py_BuildValue("nn", (Py_ssize_t)to.count, (Py_ssize_t)to.places);
+    }
+    let_go(&held);
+    return result;
+}
+
 static PyMethodDef METHODS[] = {
     {"layer", layer, METH_VARARGS, NULL},
     {"split", split, METH_VARARGS, NULL},
+    {"lines", lines, METH_VARARGS, NULL},
     {"triangles", triangles, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,10 @@ from layers.types import FieldType
 from tiles.batch import LINE, POINT, POLYGON
 from tiles.dictionary import slices
 from tiles.levels import coverage, segments, trace
-from tiles.levels.build import CLASS_BITS, SUM_X, SUM_Y, Scheme
+from tiles.levels.build import CLASS_BITS, SUM_X, SUM_Y, Levels, Scheme
 from tiles.levels.cells import Field
 from tiles.levels.source import Source
-from tiles.levels.table import Numbers
+from tiles.levels.table import Keys, Numbers, Table
 from tiles.scheme import Floats
 
 #: Names of the properties of what stands for several features.
@@ -115,36 +116,41 @@ def lines(source: Source, field: Field, scheme: Scheme, sums: Numbers, groups: N
     counts = by_class(source, field, scheme, groups)
     n = float(1 << (field.z + segments.FINER))
     place = np.array([field.x, field.y]) * (1 << segments.FINER)
-    found: list[Merged] = []
-    for code in np.flatnonzero(counts.any(axis=0)).tolist():
-        table = source.within(
-            lambda levels, code=code: levels.segments.get(field.z, {}).get(code),  # type: ignore[misc]
-            field.keys[groups],
-            segments.KEY_BITS,
-            1,
-        )
-        which = np.searchsorted(field.keys[groups], table.keys >> np.uint64(segments.KEY_BITS))
-        corners = np.stack([field.columns[groups], field.rows[groups]], axis=1) << segments.IN_GROUP
-        paths = segments.paths(table.keys, which, corners[which])
-        at = _parts(paths.feature)
-        which = paths.feature[at[:-1]]
-        ones = np.ones(len(paths.feature), np.uint8)
-        dims = np.full(len(which), LINE, np.uint8)
-        shapes = Shapes(dims, at, paths.offsets, ones, (paths.xy + place + segments.spacing(field.z) / 2) / n)
-        found.append(Merged(groups[which], np.full(len(which), code), shapes))
-        bare = np.setdiff1d(np.flatnonzero(counts[:, code]), which)
-        found.append(_pixels(sums, groups[bare], code, n))
-    return joined(found)
+    cells, tables = field.keys[groups], list[Keys]()
+    codes = np.flatnonzero(counts.any(axis=0))
+    for code in codes.tolist():
+        pick = partial(_segments, field.z, code)
+        tables.append(source.within(pick, cells, segments.KEY_BITS, 1).keys)
+    # all classes at once: of each its groups after those of the one before
+    keys = np.concatenate([np.empty(0, np.uint64), *tables])
+    which = np.searchsorted(cells, keys >> np.uint64(segments.KEY_BITS))
+    after = np.repeat(np.arange(len(codes)) * len(groups), [len(one) for one in tables])
+    corners = np.stack([field.columns[groups], field.rows[groups]], axis=1) << segments.IN_GROUP
+    paths = segments.paths(keys, after + which, corners[which])
+    at = _parts(paths.feature)
+    whose = paths.feature[at[:-1]]
+    ones, dims = np.ones(len(paths.feature), np.uint8), np.full(len(whose), LINE, np.uint8)
+    shapes = Shapes(dims, at, paths.offsets, ones, (paths.xy + place + segments.spacing(field.z) / 2) / n)
+    drawn = Merged(groups[whose % len(groups)], codes[whose // len(groups)], shapes) if len(groups) else None
+    there = counts[:, codes] > 0
+    there.T.flat[whose] = False
+    bare, absent = np.nonzero(there)
+    pixels = _pixels(sums, groups[bare], codes[absent], n)
+    return pixels if drawn is None else joined([drawn, pixels])
 
 
-def _pixels(sums: Numbers, groups: Numbers, code: int, n: float) -> Merged:
-    """A line of a pixel in the middle of the members of each group."""
+def _segments(zoom: int, code: int, levels: Levels) -> Table | None:
+    return levels.segments.get(zoom, {}).get(code)
+
+
+def _pixels(sums: Numbers, groups: Numbers, codes: Numbers, n: float) -> Merged:
+    """A line of a pixel in the middle of the members of each group, of its class."""
     middle = (_middles(sums[groups]) + 0.5) / float(1 << quadtree.DEEPEST)
     half = np.array([0.5 / n, 0.0])
     xy = np.stack([middle - half, middle + half], axis=1).reshape(-1, 2)
     steps, ones = np.arange(len(groups) + 1), np.ones(len(groups), np.uint8)
     shapes = Shapes(ones * np.uint8(LINE), steps, 2 * steps, ones, xy)
-    return Merged(groups, np.full(len(groups), code), shapes)
+    return Merged(groups, codes, shapes)
 
 
 def points(field: Field, sums: Numbers, groups: Numbers) -> Merged:
@@ -157,6 +163,9 @@ def points(field: Field, sums: Numbers, groups: Numbers) -> Merged:
 
 def joined(parts: Sequence[Merged]) -> Merged:
     """Several one after the other, without ids and properties."""
+    some = [part for part in parts if len(part.cell)]
+    if len(some) == 1:
+        return some[0]
     none = np.zeros(1, np.int64)
     shapes = [part.shapes for part in parts]
     steps, coords, rings, places = [none], [none], 0, 0

@@ -28,7 +28,8 @@ def ordered(links: Numbers) -> tuple[Numbers, Numbers]:
     while (step := distance[at]).any():
         distance += step
         at = at[at]
-    order = np.lexsort((-distance, at))
+    # by chain, and within it from the farthest
+    order = np.argsort((at + 1) * (int(distance.max(initial=0)) + 1) - distance)
     return order, at[order]
 
 

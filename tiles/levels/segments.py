@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layers import quadtree
+from tiles import kernel
 from tiles.batch import Batch
 from tiles.dictionary import slices
 from tiles.levels import order, table
@@ -91,16 +92,27 @@ class Paths:
 
 
 def paths(keys: Keys, feature: Numbers, corner: Numbers) -> Paths:
-    """Segments (n,) as lines, joined where two of one feature meet and no other does; ``feature`` int64 (n,)
-    is whose each is, ``corner`` int64 (n, 2) the place of its group's cell in the grid."""
+    """Segments (n,) as lines, joined where two of one feature meet and no other does; ``feature`` int64 (n,),
+    ascending, is whose each is, ``corner`` int64 (n, 2) the place of its group's cell in the grid."""
     none = np.empty(0, np.int64)
     if not len(keys):
         return Paths(none, np.zeros(1, np.int64), none.reshape(0, 2))
+    compiled = kernel.compiled()
+    if compiled is None:
+        return by_arrays(keys, feature, corner)
+    n, before = len(keys), corner - _BEFORE
+    whose, offsets, xy = np.empty(n, np.int64), np.empty(n + 1, np.int64), np.empty((2 * n, 2), np.int64)
+    lines, places = compiled.lines(keys, feature, before, whose, offsets, xy)
+    return Paths(whose[:lines], offsets[: lines + 1], xy[:places])
+
+
+def by_arrays(keys: Keys, feature: Numbers, corner: Numbers) -> Paths:
+    """As :func:`paths` of one segment at least, where the kernel is not built."""
     first, second = (end - _BEFORE + corner for end in _ends(keys))
     # both directions of each segment, one beside the other
     start = np.stack([first, second], axis=1).reshape(-1, 2)
     whose = np.repeat(feature, 2)
-    links = _links(_numbered(start, whose))
+    links = _links(_places(start, whose))
     along, chain = order.ordered(links)
     begins = np.flatnonzero(np.diff(chain, prepend=-1))
     # each line is there in both directions: the one with the lesser element stays
@@ -108,31 +120,30 @@ def paths(keys: Keys, feature: Numbers, corner: Numbers) -> Paths:
     sizes = np.diff(np.append(begins, len(along)))
     wanted = np.repeat(least % 2 == 0, sizes)
     along, chain = along[wanted], chain[wanted]
-    return _lines(start, whose, along, np.flatnonzero(np.diff(chain, prepend=-1)))
+    return _lines(start, whose, along, np.flatnonzero(np.diff(chain, prepend=-1)), least[least % 2 == 0])
 
 
-def _numbered(places: Numbers, whose: Numbers) -> Numbers:
+def _places(places: Numbers, whose: Numbers) -> Numbers:
     """A number for each place of each feature."""
     low = places.min(axis=0)
     span = places.max(axis=0) - low + 1
-    flat = (whose * span[0] + places[:, 0] - low[0]) * span[1] + places[:, 1] - low[1]
-    return np.asarray(np.unique(flat, return_inverse=True)[1])
+    return np.asarray((whose * span[0] + places[:, 0] - low[0]) * span[1] + places[:, 1] - low[1])
 
 
 def _links(node: Numbers) -> Numbers:
     """What follows each directed segment (2 n,): the other one that leaves the place where it ends, where
     there is but one."""
-    leaving = np.argsort(node, kind="stable")
-    degree = np.bincount(node)
-    firsts = np.cumsum(degree) - degree
-    pairs = firsts[degree == 2]
+    leaving = np.argsort(node)
+    known = node[leaving]
+    firsts = np.flatnonzero(np.concatenate([[True], known[1:] != known[:-1], [True]]))
+    pairs = firsts[:-1][np.diff(firsts) == 2]
     one, other = leaving[pairs], leaving[pairs + 1]
     links = np.full(len(node), -1)
     links[one ^ 1], links[other ^ 1] = other, one
     return links
 
 
-def _lines(start: Numbers, whose: Numbers, along: Numbers, begins: Numbers) -> Paths:
+def _lines(start: Numbers, whose: Numbers, along: Numbers, begins: Numbers, least: Numbers) -> Paths:
     ends = np.append(begins[1:], len(along))
     # the places where its segments start, then the one where the last ends
     offsets = np.append(begins + np.arange(len(begins)), len(along) + len(begins))
@@ -146,6 +157,6 @@ def _lines(start: Numbers, whose: Numbers, along: Numbers, begins: Numbers) -> P
     turn[offsets[:-1]] = turn[offsets[1:] - 1] = True
     kept = np.concatenate([[0], np.cumsum(turn)])
     feature = whose[along[begins]]
-    rank = np.argsort(feature, kind="stable")
+    rank = np.argsort(least)
     index, moved = slices(kept[offsets], rank)
     return Paths(feature[rank], moved, xy[turn][index])

@@ -27,6 +27,7 @@ from tiles import batch as batches
 from tiles import column_build, kernel
 from tiles.batch import Batch
 from tiles.kernel import Kernel, build
+from tiles.levels import segments
 from tiles.mesh import triangles
 from tiles.vector import encode
 
@@ -307,3 +308,42 @@ def test_without_a_compiler_or_with_a_broken_one_the_build_says_why(
     monkeypatch.setenv("CC", "false")
     assert build.build(tmp_path / "a.so") is not None
     assert list(tmp_path.iterdir()) == []
+
+
+@built
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(*[st.integers(40, 44)] * 4).filter(lambda s: s[:2] < s[2:]), unique=True, max_size=30
+        ),
+        max_size=4,
+    )
+)
+def test_lines_are_joined_alike_by_either_way(features: list[list[tuple[int, int, int, int]]]) -> None:
+    each = [(at, segment) for at, own in enumerate(features) for segment in sorted(own)]
+    keys = np.array([sum(v << 7 * (3 - i) for i, v in enumerate(one)) for _, one in each], np.uint64)
+    whose = np.array([at for at, _ in each], np.int64)
+    corners = np.stack([whose * 32, -whose], axis=1).reshape(-1, 2)
+    found = segments.paths(keys, whose, corners)
+    if not len(keys):
+        assert not len(found.xy)
+        return
+    expected = segments.by_arrays(keys, whose, corners)
+    for name in ("feature", "offsets", "xy"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+
+
+@built
+def test_segments_that_do_not_fit_together_are_refused() -> None:
+    n = np.zeros(2, np.int64)
+    room = n.copy(), np.zeros(3, np.int64), np.zeros((4, 2), np.int64)
+    keys, corners = np.array([1, 2], np.uint64), np.zeros((2, 2), np.int64)
+    assert the_kernel().lines(keys, n, corners, *room) == (1, 3)
+    # a segment of no length ends where it begins
+    assert the_kernel().lines(np.zeros(2, np.uint64), n, corners, *room)[0] == 2
+    for wrong in range(6):
+        given_ = [keys, n, corners, *room]
+        given_[wrong] = given_[wrong][:-1].copy()
+        with pytest.raises(ValueError, match="fit together"):
+            the_kernel().lines(*given_)
