@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any, NoReturn
 
 from layers.errors import BadBody, BadParameter
 from twin.live.clock import now_ms
 from twin.live.clock import parse as parse_time
+from twin.things import functions
 from twin.things.model import SETS, Entity, Nav, Prop
 from twin.things.spatial import FUNCTIONS, PATTERN, Place, Space, Stored, literal
 
@@ -23,6 +25,8 @@ MAX_HOPS = 4
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<time>(?a:-?\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+\- ]\d\d:?\d\d)?))"
+    r"|(?P<date>(?a:-?\d{4}-\d\d-\d\d)(?![\w:.-]))"
+    r"|(?P<clock>(?a:\d\d:\d\d(?::\d\d(?:\.\d{1,12})?)?))(?![\w:.])"
     r"|(?P<number>(?a:[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?))(?![\w.])"
     r"|(?P<geo>geo(?:graphy|metry)'[^']*')"
     r"|(?P<string>'(?:[^']|'')*')"
@@ -35,6 +39,15 @@ _TERM = {"add": "+", "sub": "-"}
 _FACTOR = {"mul": "*", "div": "/", "mod": "%"}
 #: Members of GeoJSON that are no value.
 _SHAPE = frozenset({"coordinates", "geometry", "geometries", "bbox"})
+#: What a value is, in the order in which two of several forms are compared.
+_KINDS = {
+    "num": "a number",
+    "time": "a time",
+    "str": "a text",
+    "bool": "true or false",
+    "date": "a date",
+    "clock": "a time of day",
+}
 _WORDS = frozenset({*_COMPARE, *_TERM, *_FACTOR, "and", "or", "not"})
 
 type Params = tuple[Any, ...]
@@ -236,12 +249,11 @@ class Parser:
             test = " AND ".join(f"{sql} IS NULL" for sql, _ in forms)
             params = tuple(p for _, some in forms for p in some)
             return _close(f"({test})" if word == "eq" else f"(NOT ({test}))", hops), params
-        for kind in ("num", "time", "str", "bool"):
+        for kind in _KINDS:
             if kind in left.forms and kind in right.forms:
                 (l_sql, l_params), (r_sql, r_params) = left.forms[kind], right.forms[kind]
                 return _close(f"({l_sql} {_COMPARE[word]} {r_sql})", hops), l_params + r_params
-        names = {"num": "a number", "time": "a time", "str": "a text", "bool": "true or false"}
-        sides = [" or ".join(names[k] for k in side.forms) for side in (left, right)]
+        sides = [" or ".join(_KINDS[k] for k in side.forms) for side in (left, right)]
         self._fail(f"{sides[0]} cannot be compared with {sides[1]}")
 
     # values
@@ -269,8 +281,7 @@ class Parser:
 
     def _as(self, kind: str, value: Operand) -> Sql:
         if kind not in value.forms:
-            need = {"num": "a number", "str": "a text", "time": "a time"}[kind]
-            self._fail(f"{value.text or 'the value'} is not {need}")
+            self._fail(f"{value.text or 'the value'} is not {_KINDS[kind]}")
         return value.forms[kind]
 
     def _primary(self) -> Operand:
@@ -292,6 +303,8 @@ class Parser:
             return Operand({"num": ("?", (number,))}, text=token.text, constant=number)
         if token.kind == "time":
             return self._time(token)
+        if token.kind in ("date", "clock"):
+            return self._day(token)
         if token.kind == "geo":
             return self._geometry(token)
         if token.kind != "name" or token.text in _WORDS:
@@ -312,6 +325,18 @@ class Parser:
             return Operand({"time": ("?", (parse_time(text, "time"),))}, text=text)
         except BadBody as error:
             self._refuse(token.at, str(error))
+
+    def _day(self, token: _Token) -> Operand:
+        """A date as its text, a time of day as its milliseconds."""
+        text = token.text
+        try:
+            if token.kind == "date":
+                return Operand({"date": ("?", (date.fromisoformat(text).isoformat(),))}, text=text)
+            at = time.fromisoformat(text)
+        except ValueError as error:
+            self._refuse(token.at, str(error))
+        whole = (at.hour * 60 + at.minute) * 60 + at.second
+        return Operand({"clock": ("?", (whole * 1000 + at.microsecond // 1000,))}, text=text)
 
     def _geometry(self, token: _Token) -> Operand:
         try:
@@ -357,22 +382,28 @@ class Parser:
     def _function(self, token: _Token) -> Operand:
         if self.space is not None and token.text in FUNCTIONS:
             return self._spatial(token, self.space)
-        known = _FUNCTIONS.get(token.text)
-        if known is None:
-            names = ", ".join((*_FUNCTIONS, *FUNCTIONS))
+        known = functions.FUNCTIONS.get(token.text)
+        if known is None and token.text != "now":
+            names = ", ".join((*functions.FUNCTIONS, "now", *FUNCTIONS))
             self._refuse(token.at, f"no function {token.text[:30]}; known: {names}")
-        kinds, result, template = known
         arguments = self._arguments()
-        if len(arguments) != len(kinds):
-            self._refuse(token.at, f"{token.text} takes {len(kinds)} arguments")
-        forms = [self._as(kind, value) for kind, value in zip(kinds, arguments, strict=True)]
+        if known is None:
+            return self._now(token, arguments)
+        meant = next((one for one in known if len(one.takes) == len(arguments)), None)
+        if meant is None:
+            numbers = " or ".join(str(len(one.takes)) for one in known)
+            self._refuse(token.at, f"{token.text} takes {numbers} arguments")
+        forms = [self._as(kind, value) for kind, value in zip(meant.takes, arguments, strict=True)]
         hops = tuple(hop for value in arguments for hop in value.hops)
-        if token.text == "now":
-            return Operand({"time": ("?", (now_ms(),))}, text="now()")
-        parts = re.split(r"\{(\d)\}", template)
+        parts = re.split(r"\{(\d)\}", meant.sql)
         sql = "".join(forms[int(p)][0] if i % 2 else p for i, p in enumerate(parts))
         params = tuple(v for i, p in enumerate(parts) if i % 2 for v in forms[int(p)][1])
-        return Operand({result: (sql, params)}, hops, token.text)
+        return Operand({meant.gives: (sql, params)}, hops, token.text)
+
+    def _now(self, token: _Token, arguments: list[Operand]) -> Operand:
+        if arguments:
+            self._refuse(token.at, "now takes 0 arguments")
+        return Operand({"time": ("?", (now_ms(),))}, text="now()")
 
     def _path(self, token: _Token) -> Operand:
         """A property of this entity, of a JSON property, or of entities it navigates to."""
@@ -453,27 +484,6 @@ def _forms(prop: Prop, alias: str, keys: list[str]) -> dict[str, Sql]:
     path = "$" if prop.kind == "json" else f"$.{prop.name}"
     path += "".join('."' + key.replace('"', "") + '"' for key in keys)
     return _json_forms(columns[-1], path)
-
-
-#: name → argument types, result type, SQL. An argument that is named twice is bound twice.
-_FUNCTIONS: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "substringof": (("str", "str"), "bool", "(instr({1}, {0}) > 0)"),
-    "contains": (("str", "str"), "bool", "(instr({0}, {1}) > 0)"),
-    "startswith": (("str", "str"), "bool", "(substr({0}, 1, length({1})) = {1})"),
-    "endswith": (("str", "str"), "bool", "({1} = '' OR substr({0}, -length({1})) = {1})"),
-    "length": (("str",), "num", "length({0})"),
-    "indexof": (("str", "str"), "num", "(instr({0}, {1}) - 1)"),
-    "tolower": (("str",), "str", "lower({0})"),
-    "toupper": (("str",), "str", "upper({0})"),
-    "trim": (("str",), "str", "trim({0})"),
-    "concat": (("str", "str"), "str", "({0} || {1})"),
-    "year": (("time",), "num", "CAST(strftime('%Y', {0} / 1000, 'unixepoch') AS INTEGER)"),
-    "month": (("time",), "num", "CAST(strftime('%m', {0} / 1000, 'unixepoch') AS INTEGER)"),
-    "day": (("time",), "num", "CAST(strftime('%d', {0} / 1000, 'unixepoch') AS INTEGER)"),
-    "hour": (("time",), "num", "CAST(strftime('%H', {0} / 1000, 'unixepoch') AS INTEGER)"),
-    "minute": (("time",), "num", "CAST(strftime('%M', {0} / 1000, 'unixepoch') AS INTEGER)"),
-    "now": ((), "time", ""),
-}
 
 
 def compile_filter(option: str, text: str, entity: Entity, space: Space | None = None) -> Sql:

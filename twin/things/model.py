@@ -239,6 +239,7 @@ CONFORMANCE = [
         "request-data/count",
         "request-data/filter",
         "request-data/built-in-filter-operations",
+        "request-data/built-in-query-functions",
         "request-data/pagination",
         "create-update-delete/create-entity",
         "create-update-delete/link-to-existing-entities",
