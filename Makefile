@@ -66,7 +66,7 @@ bench: env
 	$(BIN)/python -m tests.bench
 
 bench-large: env
-	$(BIN)/python -m tests.bench large afar loads
+	$(BIN)/python -m tests.bench large afar loads page
 
 conformance: env
 	@test -n "$(SUITES)" || { echo "make conformance SUITES=DIR, the folder with the suites' jars: docs/conformance.md"; exit 2; }

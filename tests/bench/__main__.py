@@ -1,6 +1,6 @@
 """``make bench``: the figures of docs/benchmarks.md, measured in one run and written there.
 
-``python -m tests.bench [SECTION …]``; without one, all but large, afar and loads.
+``python -m tests.bench [SECTION …]``; without one, all but large, afar, loads and page.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from tests.bench import (
     models,
     observations,
     overload,
+    page,
     past,
     report,
     seen,
@@ -74,6 +75,7 @@ def main() -> None:
                 "tiles": _tiles,
                 "columns": _columns,
                 "afar": _afar,
+                "page": _page,
                 "loads": _loads,
             }
             text = measures[name](folder)
@@ -248,6 +250,15 @@ def _afar(folder: Path) -> str:
     title = "## A city of a million buildings, a million addresses and 595,000 pipes, from near and far"
     return "\n\n".join([title, report.surroundings(), _SEEN, report.table(rows)])
 
+
+def _page(folder: Path) -> str:
+    rows = _told(page.rows(folder))
+    title = "## The page on that city"
+    return "\n\n".join([title, report.surroundings(), _WALKED, report.table(rows)])
+
+
+_WALKED = """Chromium, 640 × 400, WebGL by the processor: a task's length is wall time on a machine that draws
+each frame itself, and grows with whatever else it does. Layers are those that a city opens with."""
 
 _SEEN = """In one process, without HTTP, nothing of a tile in memory: the dearest and the largest tile of each
 zoom, from zoom 10 on of nine in the middle of the city, and the 60 nodes of the 3D tree nearest to it;

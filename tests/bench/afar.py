@@ -42,25 +42,26 @@ TREES = 200_000
 
 def rows(folder: Path) -> Iterator[Row]:
     """The figures; the cities lie in ``folder``, and what is there already is kept."""
-    city = _city(folder / "metropolis", LARGE)
-    tiles, made = _opened(city)
+    large = city(folder / "metropolis", LARGE)
+    tiles, made = _opened(large)
     yield Row("pyramids of all layers made (CPU)", f"{made:.1f} s", "stated", _said(LARGE))
     yield from _zooms(tiles)
     yield from _bodies(tiles, LARGE)
     yield from _afar(tiles)
     yield from _trees(folder)
-    small, _ = _opened(_city(folder / "small", SMALL))
+    small, _ = _opened(city(folder / "small", SMALL))
     yield from _bodies(small, SMALL)
-    middling, made = _opened(_city(folder / "middling", MIDDLING))
+    middling, made = _opened(city(folder / "middling", MIDDLING))
     yield _pyramid(middling, made)
-    yield from starts.rows(city, LARGE.buildings + LARGE.addresses + LARGE.pipes, tuple(LAYERS), MIDDLE)
+    yield from starts.rows(large, LARGE.buildings + LARGE.addresses + LARGE.pipes, tuple(LAYERS), MIDDLE)
 
 
 def _said(of: Metropolis) -> str:
     return f"{of.buildings:,} buildings, {of.addresses:,} addresses, {of.pipes:,} pipes"
 
 
-def _city(folder: Path, of: Metropolis) -> Path:
+def city(folder: Path, of: Metropolis) -> Path:
+    """The folder of a drawn city; what is there already is kept."""
     if not folder.exists():
         making = folder.with_name(f"{folder.name}.making")
         shutil.rmtree(making, ignore_errors=True)
@@ -72,9 +73,9 @@ def _city(folder: Path, of: Metropolis) -> Path:
     return folder
 
 
-def _opened(city: Path) -> tuple[Tiles, float]:
+def _opened(folder: Path) -> tuple[Tiles, float]:
     """The tiles of a city and the seconds of CPU that its pyramids took."""
-    tiles = Tiles(geopackage.open(city / "city.gpkg"), city / "derived")
+    tiles = Tiles(geopackage.open(folder / "city.gpkg"), folder / "derived")
     return tiles, sum(_spent(lambda layer=layer: tiles.prepare(layer)) for layer in LAYERS)  # type: ignore[misc]
 
 

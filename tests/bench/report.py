@@ -24,6 +24,7 @@ SECTIONS = (
     "tiles",
     "columns",
     "afar",
+    "page",
     "loads",
 )
 HEAD = """# Benchmarks
