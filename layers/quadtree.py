@@ -115,9 +115,11 @@ def sizes_of(boxes: Floats, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     if not len(some):
         return sizes
     width, height, rows = width[some], height[some], rows[some]
-    with np.errstate(divide="ignore"):
+    # a side of nothing, or of next to nothing, fits every cell
+    with np.errstate(divide="ignore", over="ignore"):
         shrunk = np.cos(np.radians(lat_of(rows, DEEPEST)))
         guess = np.minimum(np.log2(360.0 / width), np.log2(360.0 * shrunk / height))
+    guess = np.minimum(guess, DEEPEST + 0.5)
     found = np.clip(np.floor(guess), 0, DEEPEST).astype(np.int64)
     # a guess at a distance from the next size is right where a cell is small
     open_ = np.flatnonzero((found < _FLAT) | (np.abs(guess - np.rint(guess)) < _UNSURE))

@@ -73,13 +73,15 @@ class Batch:
             return [None] * len(self)
         return [None if code < 0 else prop.values.text_of(code) for code in prop.codes.tolist()]
 
-    def numbers(self, name: str, default: float = np.nan) -> Floats:
-        """A numeric property as float64 (n,); null, another type or no such property is ``default``."""
-        out = np.full(len(self), default)
+    def numbers(self, name: str, default: float = np.nan, rows: NDArray[np.int64] | None = None) -> Floats:
+        """A numeric property as float64 (n,), or of some rows; null, another type or no such property is
+        ``default``."""
+        out = np.full(len(self) if rows is None else len(rows), default)
         prop = self.props.get(name)
         if prop is not None and prop.values.kind != "s" and len(prop.values):
-            known = prop.codes >= 0
-            out[known] = prop.values.numbers[prop.codes[known]]
+            codes = prop.codes if rows is None else prop.codes[rows]
+            known = codes >= 0
+            out[known] = prop.values.numbers[codes[known]]
         return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layers.types import Bbox
 from tiles import scheme
@@ -15,16 +16,18 @@ from tiles.scheme import Floats
 HALF = 0.5
 
 
-def spans(batch: Batch) -> Floats:
-    """West and east (world units) of what may stand alone, (k, 2): features, and the parts of wide ones."""
+def spans(batch: Batch, live: NDArray[np.bool_] | None = None) -> Floats:
+    """West and east (world units) of what may stand alone, (k, 2): features, and the parts of wide ones;
+    ``live`` (n,) are the rows that count."""
     spans_ = batch.boxes[:, [0, 2]]
-    wide = spans_[:, 1] - spans_[:, 0] > HALF
+    live = np.ones(len(batch), bool) if live is None else live
+    wide = (spans_[:, 1] - spans_[:, 0] > HALF) & live
     if not wide.any():
-        return spans_
+        return spans_[live]
     parted = batch.take(np.flatnonzero(wide))
     x, starts = parted.xy[:, 0], parted.coords[:-1]
     parts = np.stack([np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)], axis=1)
-    return np.concatenate([spans_[~wide], parts])
+    return np.concatenate([spans_[live & ~wide], parts])
 
 
 def across(values: Floats) -> tuple[float, float] | None:

@@ -33,7 +33,6 @@ from tiles.snapshots import (
     SpatialIndex,
     kinds_of,
     narrowed,
-    node_keys,
     rows_of,
     snapshot_of,
     without,
@@ -174,6 +173,12 @@ class PastSnapshot:
         fresh = self._read(np.array([fid]))
         return np.array(scheme.hull(fresh.boxes)) if len(fresh) else None
 
+    def boxes_of(self, fids: NDArray[np.int64]) -> Floats:
+        """As :meth:`Snapshot.boxes_of`."""
+        changed = np.isin(fids, self._departed.fids)
+        rest = self._rest.boxes_of(fids[~changed])
+        return np.concatenate([rest, self._read(fids[changed]).boxes]) if changed.any() else rest
+
     def window(self, box: Bbox, take: Take = Batch.take) -> Batch:
         """As :meth:`Snapshot.window`."""
         if self._at_once:
@@ -209,10 +214,10 @@ class PastSnapshot:
         return self._with(rest, near, names, lambda fresh: scheme.meets_any(fresh.boxes, boxes))
 
     def _of_node(self, node: tree.Node, names: Sequence[str] | None) -> Batch:
-        wanted = node_keys(np.array([node], np.int64))[0]
+        wanted = tree.keys(np.array([node], np.int64))[0]
         near = self._departed.index.node(node)
         rest = narrowed(self._rest.node(node), names)
-        return self._with(rest, near, names, lambda fresh: node_keys(tree.nodes(fresh.boxes)) == wanted)
+        return self._with(rest, near, names, lambda fresh: tree.keys(tree.nodes(fresh.boxes)) == wanted)
 
     def _with(
         self,

@@ -146,6 +146,13 @@ class Relations:
         solid = whole is not None and isinstance(kinds.known(whole).body, Prism)
         return self._known(layers, whole) if whole and solid else None
 
+    def alter(self, layer_id: str) -> bool:
+        """Whether a body of the layer may be another, or stand elsewhere, than its feature by itself says."""
+        layer = self._layers().get(layer_id)
+        rule = None if layer is None else kinds.known(layer.kind).body
+        placed = isinstance(rule, Prism) and rule.foot is not None and not self._even()
+        return placed or self.of_wholes(layer_id) is not None or self.standing(layer_id) is not None
+
     # -- what belongs to what ----------------------------------------------------------------
 
     def remainders(
@@ -230,10 +237,11 @@ class Relations:
         state = self.standing(layer_id)
         said = self._said(layer_id, self._snapshot(layer_id).numbers)
         rows, places = [said.rows], [said.places]
-        near = shapely.STRtree(shapely.box(*boxes.T))
-        for whole in () if state is None else state[0].wholes:
+        others = () if state is None else state[0].wholes
+        near = shapely.STRtree(shapely.box(*boxes.T)) if others else None
+        for whole in others:
             its = self._snapshot(whole).boxes
-            of, row = near.query(shapely.box(*its.T))
+            of, row = near.query(shapely.box(*its.T))  # type: ignore[union-attr]
             rows.append(row)
             places.append(((its[:, :2] + its[:, 2:]) / 2)[of])
         return Feet(np.concatenate(rows), np.concatenate(places))

@@ -28,7 +28,7 @@ from layers.model import Change, FeatureLayer
 from layers.parts import Remainders
 from layers.raster.files import OpenFiles
 from layers.types import Bbox
-from tiles import extent, freshness, scheme, storeys
+from tiles import extent, freshness, held, scheme, storeys
 from tiles.batch import Batch
 from tiles.cache import Cache
 from tiles.declared import Declared, covers
@@ -45,7 +45,7 @@ from tiles.scene import build, fit, tree
 from tiles.scene.tileset import tileset
 from tiles.scene.tree import Node, Tree
 from tiles.scene.tree import tree as make_tree
-from tiles.scheme import SCENE_ZOOMS, Floats
+from tiles.scheme import SCENE_ZOOMS
 from tiles.snapshots import Snapshot
 from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
@@ -299,40 +299,13 @@ class Tiles:
         return known[1]
 
     def _fit(self, layer_id: str, rule: Body) -> Tile:
-        snapshot = self._snapshot(layer_id)
-        low, high = build.reach(rule, snapshot.numbers)
-        if isinstance(rule, Prism) and rule.stored:
-            # a mesh stands on the low end, however high the feature's field says it is
-            high = np.maximum(high, low + self._heights.of(layer_id, snapshot))
-        high = self.relations.raised(layer_id, snapshot.boxes, high)
-        below, above = self._elsewhere(layer_id, snapshot.boxes)
-        low, high = low - below, high + above
-        if self.far.drawn(layer_id):
-            low = np.minimum(low, 0.0)  # blocks stand on the ground
+        far = self.far.drawn(layer_id)
+        found = held.of(layer_id, self._snapshot(layer_id), rule, self.relations, self._heights, self._ground)
+        if far:
+            found = replace(found, low=np.minimum(found.low, 0.0))  # blocks stand on the ground
         return self._document(
-            fit.tileset(
-                snapshot.boxes,
-                low,
-                high,
-                self._ground,
-                self._copyright,
-                self.query,
-                self.far.drawn(layer_id),
-                build.largest(rule),
-            )
+            fit.tileset(found, self._ground, self._copyright, self.query, far, build.largest(rule))
         )
-
-    def _elsewhere(self, layer_id: str, boxes: Floats) -> tuple[Floats, Floats]:
-        """Metres (n,) by which the ground under the middles of features with world boxes (n, 4) may be above
-        that on which they stand as parts, and below it."""
-        below, above = np.zeros(len(boxes)), np.zeros(len(boxes))
-        feet = self.relations.possible_feet(layer_id, boxes) if len(boxes) else None
-        if feet is not None and len(feet.rows):
-            own = (boxes[feet.rows, :2] + boxes[feet.rows, 2:]) / 2
-            here, there = (self._ground.at(*scheme.lonlat(*places.T)) for places in (own, feet.places))
-            np.maximum.at(below, feet.rows, here - there)
-            np.maximum.at(above, feet.rows, there - here)
-        return below, above
 
     def _scene(self, layer_id: str) -> Declared:
         ground = self._ground.key
@@ -438,9 +411,9 @@ class Tiles:
         that is not drawn nothing. Raises NotFound."""
         self.freshness.update()
         rule, snapshot = self._body(layer_id), self._snapshot(layer_id)
-        wanted = np.isin(snapshot.fids, list(fids))
+        boxes = snapshot.boxes_of(np.unique(np.array(list(fids), np.int64)))
         found: dict[int, Mesh] = {}
-        for z, x, y in np.unique(tree.nodes(snapshot.boxes[wanted]), axis=0).tolist():
+        for z, x, y in np.unique(tree.nodes(boxes), axis=0).tolist():
             batch = snapshot.node((z, x, y))
             own = [fid for fid in batch.fids.tolist() if fid in fids]
             stored = self._meshes(layer_id, own) if isinstance(rule, Prism) and rule.stored else {}

@@ -78,9 +78,17 @@ class SpatialIndex:
 
     def node(self, node: tree.Node) -> NDArray[np.int64]:
         """Rows of a 3D node, in no set order."""
-        wanted = node_keys(np.array([node], np.int64))[0]
-        order, keys = self._nodes
-        return order[np.searchsorted(keys, wanted) : np.searchsorted(keys, wanted, "right")]
+        return self.nodes(tree.keys(np.array([node], np.int64)))
+
+    def nodes(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of the 3D nodes with these numbers, ascending, those of one after those of the other."""
+        order, ordered = self._nodes
+        return order[rows_of(ordered, keys)]
+
+    @property
+    def by_node(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All rows ordered by the number of their 3D node, and those numbers."""
+        return self._nodes
 
     @cached_property
     def cells(self) -> NDArray[np.uint64]:
@@ -90,7 +98,7 @@ class SpatialIndex:
     @cached_property
     def _nodes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The rows ordered by their 3D node, and those nodes, each as one number."""
-        keys = node_keys(tree.nodes(self._boxes))
+        keys = tree.keys(tree.nodes(self._boxes))
         order = np.argsort(keys, kind="stable")
         return order, keys[order]
 
@@ -147,8 +155,7 @@ class Snapshot:
     @cached_property
     def spans(self) -> Floats:
         """West and east (world units) of all features, wide ones by their parts: see :mod:`tiles.extent`."""
-        own = self.base.take(np.flatnonzero(self.live)) if len(self.gone) else self.base
-        spans = extents.spans(own)
+        spans = extents.spans(self.base, self.live)
         return spans if self.patch is None else np.concatenate([spans, extents.spans(self.patch)])
 
     def numbers(self, name: str) -> Floats:
@@ -205,26 +212,33 @@ class Snapshot:
 
     @cached_property
     def _cells(self) -> tuple[NDArray[np.uint64], ...]:
-        patch = () if self.patch is None else (np.sort(node_keys(tree.nodes(self.patch.boxes))),)
+        patch = () if self.patch is None else (np.sort(tree.keys(tree.nodes(self.patch.boxes))),)
         return self.index.cells, *map(cells_of, patch)
 
     def feature(self, fid: int) -> Floats | None:
         """The world box (4,) of one feature, None where it is not there or has no geometry."""
-        wanted = np.array([fid])
-        for batch, rows in (
-            (self.patch, None if self.patch is None else rows_of(self.patch.fids, wanted)),
-            (self.base, self._alive(rows_of(self.base.fids, wanted))),
-        ):
-            if batch is not None and rows is not None and len(rows):  # a collection has several
-                return np.array(scheme.hull(batch.boxes[rows]))
-        return None
+        own = self.boxes_of(np.array([fid]))
+        return np.array(scheme.hull(own)) if len(own) else None  # a collection has several
+
+    def rows_in(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of the base that count, of the 3D nodes with these numbers, which ascend."""
+        return self._alive(np.sort(self.index.nodes(keys)))
+
+    def boxes_of(self, fids: NDArray[np.int64]) -> Floats:
+        """The world boxes (n, 4) of what there is of some features, whose ids ascend."""
+        own = self.base.boxes[self._alive(rows_of(self.base.fids, fids))]
+        return (
+            own
+            if self.patch is None
+            else np.concatenate([own, self.patch.boxes[rows_of(self.patch.fids, fids)]])
+        )
 
     def _node_rows(self, node: tree.Node) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         rows = self.index.node(node)
         if self.patch is None:
             return rows, None
-        wanted = node_keys(np.array([node], np.int64))[0]
-        return rows, np.flatnonzero(node_keys(tree.nodes(self.patch.boxes)) == wanted)
+        wanted = tree.keys(np.array([node], np.int64))[0]
+        return rows, np.flatnonzero(tree.keys(tree.nodes(self.patch.boxes)) == wanted)
 
     def _select(
         self, rows: NDArray[np.int64], hits: NDArray[np.int64] | None, names: Sequence[str] | None = None
@@ -242,18 +256,12 @@ def narrowed(batch: Batch, names: Sequence[str] | None) -> Batch:
     return replace(batch, props={name: batch.props[name] for name in names if name in batch.props})
 
 
-def node_keys(nodes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """3D nodes (n, 3) as one number each: five bits of zoom, 29 of each index."""
-    return np.asarray(nodes[:, 0] << 58 | nodes[:, 1] << 29 | nodes[:, 2])
-
-
 def cells_of(keys: NDArray[np.int64]) -> NDArray[np.uint64]:
     """The cells of the first zoom of 3D nodes that hold nodes of these ascending keys, each once, as places
     on the Z-curve, ascending."""
-    known = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
-    mask = (1 << 29) - 1
-    up = (known >> 58) - SCENE_ZOOMS[0]
-    return np.unique(quadtree.morton((known >> 29 & mask) >> up, (known & mask) >> up))
+    z, x, y = tree.of_keys(keys[np.flatnonzero(np.diff(keys, prepend=-1))]).T
+    up = z - SCENE_ZOOMS[0]
+    return np.unique(quadtree.morton(x >> up, y >> up))
 
 
 class Columns:

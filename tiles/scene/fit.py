@@ -5,51 +5,89 @@ changes nodes and not the tree: see :mod:`tiles.scene.tree`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tiles import scheme
 from tiles.ground import Ground
 from tiles.scene.tileset import Region, document
-from tiles.scene.tree import SLACK, Node, nodes
+from tiles.scene.tree import SLACK, Node, keys, nodes, of_keys
 from tiles.scheme import CIRCUMFERENCE, Floats
 
 #: Metres of a box above and below what it holds: positions are rounded to 32 bits.
 PAD = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Nodes that hold something: ``keys`` int64 (k,) ascending (:func:`tiles.scene.tree.keys`), ``boxes``
+    float64 (k, 4) around their features in world units, ``low`` and ``high`` float64 (k,) their ends in
+    metres above the ground."""
+
+    keys: NDArray[np.int64]
+    boxes: Floats
+    low: Floats
+    high: Floats
+
+    def without(self, others: NDArray[np.int64]) -> Held:
+        """The nodes whose keys are not among some others."""
+        kept = ~np.isin(self.keys, others)
+        return Held(self.keys[kept], self.boxes[kept], self.low[kept], self.high[kept])
+
+
+def held(boxes: Floats, low: Floats, high: Floats) -> Held:
+    """The nodes of features with world boxes (n, 4) between heights (n,) in metres above the ground."""
+    return _joined(Held(keys(nodes(boxes)), boxes, low, high))
+
+
+def joined(first: Held, second: Held) -> Held:
+    """The nodes of both."""
+    both = (np.concatenate(pair) for pair in zip(_columns(first), _columns(second), strict=True))
+    return _joined(Held(*both))
+
+
+def _columns(of: Held) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+    return of.keys, of.boxes, of.low, of.high
+
+
+def _joined(rows: Held) -> Held:
+    """Rows in any order, those of one node as one."""
+    if not len(rows.keys):
+        return rows
+    order = np.argsort(rows.keys, kind="stable")
+    ordered = rows.keys[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+    boxes = rows.boxes[order]
+    low, high = np.minimum.reduceat(boxes[:, :2], starts), np.maximum.reduceat(boxes[:, 2:], starts)
+    return Held(
+        ordered[starts],
+        np.concatenate([low, high], axis=1),
+        np.minimum.reduceat(rows.low[order], starts),
+        np.maximum.reduceat(rows.high[order], starts),
+    )
+
+
 def tileset(
-    boxes: Floats,
-    low: Floats,
-    high: Floats,
+    held: Held,
     ground: Ground,
     copyright_: str = "",
     query: str = "",
     far: bool = False,
     largest: float = np.inf,
 ) -> bytes:
-    """The document of features with world boxes (n, 4) between heights (n,) in metres above ground;
-    ``query`` stands behind the addresses of the nodes; ``far``: blocks stand for what is far away; no body is
-    larger than ``largest`` (m)."""
-    regions = _regions(boxes, low, high, ground) if len(boxes) else {}
+    """The document of nodes; ``query`` stands behind their addresses; ``far``: blocks stand for what is far
+    away; no body is larger than ``largest`` (m)."""
+    regions = _regions(held, ground) if len(held.keys) else {}
     return document(regions, copyright_, query, far, largest)
 
 
-def _regions(boxes: Floats, low: Floats, high: Floats, ground: Ground) -> dict[Node, Region]:
+def _regions(held: Held, ground: Ground) -> dict[Node, Region]:
     """West, south, east, north (radians), low, high (ellipsoidal m) of the nodes that hold something."""
-    keys, member = np.unique(nodes(boxes), axis=0, return_inverse=True)
-    order = np.argsort(member.ravel(), kind="stable")
-    starts = np.searchsorted(member.ravel()[order], np.arange(len(keys)))
-    ends: tuple[NDArray[np.float64], ...] = (
-        np.minimum.reduceat(boxes[order, 0], starts),
-        np.minimum.reduceat(boxes[order, 1], starts),
-        np.maximum.reduceat(boxes[order, 2], starts),
-        np.maximum.reduceat(boxes[order, 3], starts),
-    )
-    lows, highs = np.minimum.reduceat(low[order], starts), np.maximum.reduceat(high[order], starts)
-    around = _degrees(np.stack(ends, axis=1))
     regions: dict[Node, Region] = {}
-    for key, box, least, most in zip(keys.tolist(), around, lows.tolist(), highs.tolist(), strict=True):
+    around, ends = _degrees(held.boxes), (held.low.tolist(), held.high.tolist())
+    for key, box, least, most in zip(of_keys(held.keys).tolist(), around, *ends, strict=True):
         lowest, highest = ground.between(tuple(box.tolist()))
         regions[tuple(key)] = [*np.radians(box).tolist(), lowest + least - PAD, highest + most + PAD]
     return regions

@@ -10,7 +10,7 @@ import orjson
 from tiles import extent
 from tiles.scene.glb import asset
 from tiles.scene.tree import ERRORS, ROOT_ERROR, Node, Tree, far_error, first_far
-from tiles.scheme import SCENE_ZOOMS, Floats
+from tiles.scheme import SCENE_ZOOMS
 
 #: The region of a layer without bodies.
 _NOTHING = [0.0, 0.0, 1e-6, 1e-6, 0.0, 1.0]
@@ -118,14 +118,14 @@ def _region(made: Json) -> Region:
 
 
 def _around(regions: Iterable[Region]) -> Region:
-    west, south, east, north, low, high = map(np.array, zip(*regions, strict=True))
+    west, south, east, north, low, high = zip(*regions, strict=True)
     first, last = _ends(west, east)
-    return [first, float(south.min()), last, float(north.max()), float(low.min()), float(high.max())]
+    return [first, min(south), last, max(north), min(low), max(high)]
 
 
-def _ends(west: Floats, east: Floats) -> tuple[float, float]:
-    if east.max() - west.min() > np.pi:
+def _ends(west: Sequence[float], east: Sequence[float]) -> tuple[float, float]:
+    if max(east) - min(west) > np.pi:
         turns = np.stack([west, east], axis=1) / (2 * np.pi) + 0.5
         if (ends := extent.across(turns)) is not None:
             return 2 * np.pi * (ends[0] - 0.5), 2 * np.pi * (ends[1] - 0.5)
-    return float(west.min()), float(east.max())
+    return min(west), max(east)

@@ -65,6 +65,17 @@ def nodes(boxes: Floats) -> NDArray[np.int64]:
     return np.stack([z, np.clip(x, 0, n - 1), np.clip(y, 0, n - 1)], axis=1).astype(np.int64)
 
 
+def keys(held: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Nodes (n, 3) as one number each: five bits of zoom, 29 of each index."""
+    return np.asarray(held[:, 0] << 58 | held[:, 1] << 29 | held[:, 2])
+
+
+def of_keys(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The nodes (n, 3) of some numbers."""
+    mask = (1 << 29) - 1
+    return np.stack([numbers >> 58, numbers >> 29 & mask, numbers & mask], axis=1)
+
+
 def node_of(box: Bbox) -> Node:
     """The node of one world box."""
     z, x, y = nodes(np.array([box], float))[0].tolist()

@@ -60,3 +60,9 @@ def test_numbers_along_the_curve() -> None:
     keys = quadtree.morton(x, y)
     assert all(np.array_equal(a, b) for a, b in zip(quadtree.columns_rows(keys), (x, y), strict=True))
     assert np.array_equal(keys >> np.uint64(20), quadtree.morton(x >> 10, y >> 10))
+
+
+def test_a_box_of_next_to_nothing_fits_every_cell() -> None:
+    least = float(np.nextafter(0.0, 1.0))
+    boxes = np.array([[0.0, 0.0, least, 0.0], [0.0, 0.0, least, least], [0.0, 0.0, 0.0, 0.0]])
+    assert quadtree.sizes_of(boxes, quadtree.cells_of(boxes[:, 0], boxes[:, 1])[1]).tolist() == [DEEPEST] * 3
