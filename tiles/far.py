@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from layers import kinds
 from layers.errors import NotFound, shown
 from layers.kinds import Kind, Prism
-from tiles import scheme
+from tiles import far_sums, scheme
 from tiles.batch import Batch
 from tiles.cache import Cache
 from tiles.ground import Ground
@@ -21,15 +21,13 @@ from tiles.made import Form, Tile
 from tiles.past import PastColumns
 from tiles.scene import blocks, build, tree
 from tiles.scene.blocks import Cells
-from tiles.scene.build import Style
 from tiles.scene.tileset import blocks_uri
 from tiles.scene.tree import FAR_ZOOM, SPLIT, Node
 from tiles.scheme import SCENE_ZOOMS
+from tiles.snapshots import Snapshot
 
 #: Bytes of sums that are kept, so that an edit adds up its own cells anew and no others.
 CELL_BYTES = 64 << 20
-#: The deepest zoom of which sums hold all features: below it, larger ones are shown beside the blocks.
-_WHOLE = SCENE_ZOOMS[0] - 1
 #: What repeats in files of boxes is found by a closer look than others need: a quarter of their bytes.
 _GZIP_LEVEL = 6
 
@@ -72,8 +70,7 @@ class FarViews:
     def drawn(self, layer_id: str) -> bool:
         """Whether blocks stand for a layer's features that are far away: footprints that are raised. Raises
         NotFound."""
-        body = self._kind(layer_id).body
-        return isinstance(body, Prism) and not body.stored
+        return far_sums.drawn(self._kind(layer_id))
 
     def etag(self, layer_id: str, z: int, x: int, y: int, asked: Form = "none") -> str:
         """The ETag of the blocks of a node as of the last ``freshness.update``. Raises NotFound."""
@@ -101,7 +98,13 @@ class FarViews:
     def _tile(self, layer_id: str, node: Node, etag: str, instanced: bool) -> Tile:
         held = self._held(layer_id, node)
         body = build.far(
-            held, node, self._style(layer_id), self._ground, self._copyright, instanced, self.lists_members
+            held,
+            node,
+            far_sums.style_of(self._kind(layer_id)),
+            self._ground,
+            self._copyright,
+            instanced,
+            self.lists_members,
         )
         return Tile(gzip.compress(body, _GZIP_LEVEL, mtime=0), etag)
 
@@ -133,14 +136,8 @@ class FarViews:
         assert isinstance(body, Prism)
         return body
 
-    def _style(self, layer_id: str) -> Style | None:
-        """The field that a layer is drawn by, with the values that have a colour and, last, none."""
-        color = self._kind(layer_id).style["color"]
-        name, values = color.get("property"), color.get("values")
-        return (name, [*map(str, values), ""]) if name and values else None
-
     def _held(self, layer_id: str, node: Node) -> Cells:
-        if node[0] > _WHOLE:
+        if node[0] > far_sums.ZOOM:
             return self._added_up(layer_id, node)
         freshness = self.columns.freshness
         key = freshness.epoch, layer_id, node, freshness.blocks(layer_id, *node)
@@ -148,9 +145,12 @@ class FarViews:
 
     def _made(self, layer_id: str, node: Node) -> Cells:
         z, x, y = node
-        if z == _WHOLE:
-            return self._added_up(layer_id, node)
         snapshot = self.columns.snapshot(layer_id)
+        if z == far_sums.ZOOM:
+            kept = None
+            if isinstance(snapshot, Snapshot) and node not in snapshot.changed_cells:
+                kept = far_sums.at(snapshot.index.kept, self._kind(layer_id), node)
+            return self._added_up(layer_id, node) if kept is None else kept
         below = [(z + 1, 2 * x + i, 2 * y + j) for j in (0, 1) for i in (0, 1)]
         # the world has four times as many cells a zoom, a city a few of them
         below = [each for each in below if snapshot.may_hold(each)]
@@ -162,17 +162,12 @@ class FarViews:
         return self._cells_of(layer_id, node[0], self._features(layer_id, node, node[0]))
 
     def _cells_of(self, layer_id: str, z: int, batch: Batch) -> Cells:
-        _, high = build.ends(batch, self._rule(layer_id))
-        style = self._style(layer_id)
-        value, k = np.zeros(len(batch), np.int64), 1
-        if style is not None:
-            value, k = _values(batch, *style), len(style[1])
-        return blocks.cells(z, batch.boxes, batch.measure, high, value, k)
+        return far_sums.cells(self._kind(layer_id), z, batch)
 
     def _features(self, layer_id: str, cell: Node, shown_from: int) -> Batch:
         """The features whose middle is in a cell, but for those that nodes of zoom ``shown_from`` or above
         show."""
-        rule, style = self._rule(layer_id), self._style(layer_id)
+        rule, style = self._rule(layer_id), far_sums.style_of(self._kind(layer_id))
         names = [rule.low, rule.high, *([style[0]] if style else [])]
         z, x, y = cell
         batch = self.columns.snapshot(layer_id).meeting(np.array([scheme.tile_box(z, x, y)]), names)
@@ -182,15 +177,3 @@ class FarViews:
         if shown_from >= SCENE_ZOOMS[0]:
             inside &= tree.nodes(batch.boxes)[:, 0] > shown_from
         return batch.take(np.flatnonzero(inside))
-
-
-def _values(batch: Batch, name: str, known: Sequence[str]) -> NDArray[np.int64]:
-    """Which of some values of a property each feature has, the last for any other."""
-    other = len(known) - 1
-    prop = batch.props.get(name)
-    if prop is None or prop.values.kind != "s" or not len(prop.values):
-        return np.full(len(batch), other)
-    numbers = {value: number for number, value in enumerate(known)}
-    used, of = np.unique(prop.codes, return_inverse=True)
-    table = [other if code < 0 else numbers.get(prop.values.text_of(code), other) for code in used.tolist()]
-    return np.array(table, np.int64)[of]

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layers import quadtree
+from layers import kinds, quadtree
 from layers.errors import Busy
 from layers.model import Change, FeatureLayer, Rows
 from layers.query import Query
 from layers.store.cancellation import is_stopped
 from layers.types import Bbox
 from tiles import batch as batches
-from tiles import column_build, columnfile, large, making, scheme
+from tiles import column_build, columnfile, far_sums, large, making, scheme
 from tiles import extent as extents
 from tiles.batch import Batch
 from tiles.feature_source import FeatureSource
@@ -220,6 +220,14 @@ class Snapshot:
         own = self.boxes_of(np.array([fid]))
         return np.array(scheme.hull(own)) if len(own) else None  # a collection has several
 
+    @cached_property
+    def changed_cells(self) -> frozenset[tree.Node]:
+        """The nodes of the zoom of :mod:`tiles.far_sums` in which features are or were that differ from those
+        of the file."""
+        patch = np.empty((0, 4)) if self.patch is None else self.patch.boxes
+        cells = far_sums.nodes_of(np.concatenate([self.base.boxes[self.gone], patch]))
+        return frozenset((z, x, y) for z, x, y in tree.of_keys(np.unique(cells)).tolist())
+
     def rows_in(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of the base that count, of the 3D nodes with these numbers, which ascend."""
         return self._alive(np.sort(self.index.nodes(keys)))
@@ -403,6 +411,7 @@ class Columns:
         """A snapshot of columns: those of their file where it can be written."""
         batch = whole.batch
         extras = SpatialIndex(batch.boxes).arrays | kept.arrays(whole)
+        extras |= far_sums.arrays(kinds.known(layer.kind), batch)
         try:
             columnfile.write(self._file, batch, tag, extras)
         except OSError as error:
@@ -464,7 +473,8 @@ class Columns:
 
 def _has_all(known: Snapshot, layer: FeatureLayer) -> bool:
     """Whether all that is kept beside columns lies beside these."""
-    return kept.held(known.index.kept, documents.drawing(layer).scheme)
+    own = known.index.kept
+    return kept.held(own, documents.drawing(layer).scheme) and far_sums.held(own, kinds.known(layer.kind))
 
 
 def _together(known: Snapshot, layer: FeatureLayer) -> Ordered:
