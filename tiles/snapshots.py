@@ -345,8 +345,8 @@ class Columns:
                     self._stale |= stale
                 raise
             self._shown = marked
-            if pending:
-                self._seq = marked_seq
+            # those of the file are known further than marks were taken in
+            self._seq = max(self._seq, marked_seq)
             return self._snapshot
 
     def _renewed(self, layer: FeatureLayer, pending: set[int], stale: bool) -> Snapshot:
