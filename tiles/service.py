@@ -51,7 +51,7 @@ from tiles.terrain.service import TerrainTiles
 from tiles.terrain.sheet import Blocks
 from tiles.vector import documents, overview
 from tiles.vector.clip import Clip
-from tiles.vector.options import DEFAULT, Options
+from tiles.vector.options import ByLayer, Options
 from tiles.vector.overview import Made
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
@@ -112,7 +112,7 @@ class Tiles:
         self._copyright = copyright_
         self._notice = f".c{zlib.crc32(copyright_.encode()):08x}" if copyright_ else ""
         self._store = store
-        self._options = options or {}
+        self.options = ByLayer(options or {})
         self._ground, self.terrain = ground, terrain
         take_in = None if terrain is None else terrain.take_in
         self._columns: LayerColumns | PastColumns = (
@@ -160,9 +160,10 @@ class Tiles:
     def _snapshot(self, layer_id: str) -> Snapshot | PastSnapshot:
         return self._columns.snapshot(layer_id)
 
-    def _etag(self, version: int, clip: Clip = "buffer") -> str:
+    def _etag(self, ids: Iterable[str], at: tuple[int, int, int], clip: Clip = "buffer") -> str:
         form = "" if clip == "buffer" else f"-{clip}"
-        return f'"{self._store.epoch}{EDITION}-{version}{form}"'
+        mark, version = self.options.mark(ids), self.freshness.vector(ids, *at)
+        return f'"{self._store.epoch}{EDITION}{mark}-{version}{form}"'
 
     def _scene_etag(self, version: int, mark: str = "", form: Form = "none") -> str:
         # other parts, other remainders
@@ -186,20 +187,16 @@ class Tiles:
 
     # -- vector tiles ------------------------------------------------------------------------
 
-    def maxzoom(self, ids: Iterable[str]) -> int:
-        """The deepest zoom of the tiles of some layers together: at it all of them are drawn."""
-        return max(self._options.get(layer_id, DEFAULT).maxzoom for layer_id in ids)
-
     def vector_etag(self, ids: Sequence[str], z: int, x: int, y: int, clip: Clip = "buffer") -> str:
         """The ETag of a vector tile as of the last ``freshness.update``; encodes nothing. Raises NotFound."""
         for layer_id in ids:
             self._layer(layer_id)
-        if z > (deepest := self.maxzoom(ids)):
+        if z > (deepest := self.options.maxzoom(ids)):
             raise NotFound(
                 f"there are no tiles beyond zoom {deepest}: deeper ones are drawn from those of it"
             )
         scheme.check_tile(z, x, y, (0, deepest))
-        return self._etag(self.freshness.vector(ids, z, x, y), clip)
+        return self._etag(ids, (z, x, y), clip)
 
     def vector_held(self, ids: Sequence[str], z: int, x: int, y: int, etag: str) -> Tile | None:
         """The tile of that ETag if it is in memory."""
@@ -231,19 +228,19 @@ class Tiles:
     ) -> Made:
         if not keep:
             return self._encode(layer_id, at, clip, budget)
-        version = self._etag(self.freshness.vector((layer_id,), *at), clip)
+        version = self._etag((layer_id,), at, clip)
         key = layer_id, *at, version, budget
         return self._fragments.make(key, lambda: self._encode(layer_id, at, clip, budget))
 
     def _encode(self, layer_id: str, at: tuple[int, int, int], clip: Clip, budget: overview.Budget) -> Made:
-        drawing = documents.drawing(self._layer(layer_id))
+        drawing = documents.drawing(self._layer(layer_id), self.options.of(layer_id).properties)
         return overview.layer(layer_id, self._snapshot(layer_id), drawing, at, clip, budget)
 
     def tilejson(self, ids: Sequence[str], base_url: str, attribution: str = "") -> Tile:
         """TileJSON 3.0.0 of one or more layers; ``attribution`` is HTML. Raises NotFound."""
         self.freshness.update()
         layers = [self._layer(layer_id) for layer_id in ids]
-        joined, deepest = ",".join(ids), self.maxzoom(ids)
+        joined, deepest = ",".join(ids), self.options.maxzoom(ids)
         said: dict[str, object] = {
             "tilejson": "3.0.0",
             "name": joined,
@@ -552,7 +549,7 @@ class Tiles:
             return True
         tiles: set[tuple[int, int, int]] = set()
         for change in changes:
-            for tile in freshness.touched(change, self.maxzoom((layer_id,))):
+            for tile in freshness.touched(change, self.options.maxzoom((layer_id,))):
                 tiles.add(tile)
                 if len(tiles) > MOST_TOLD:
                     return True
@@ -565,12 +562,12 @@ class Tiles:
         return known is not None and self._scene(layer_id).since >= first
 
     def _touched(self, layer_id: str, changes: list[Change]) -> list[dict[str, str]]:
-        deepest = self.maxzoom((layer_id,))
+        deepest = self.options.maxzoom((layer_id,))
         tiles = dict.fromkeys(tile for change in changes for tile in freshness.touched(change, deepest))
         touched = [
             {
                 "url": f"tiles/{layer_id}/{z}/{x}/{y}.mvt",
-                "version": self._etag(self.freshness.vector((layer_id,), z, x, y)).strip('"'),
+                "version": self._etag((layer_id,), (z, x, y)).strip('"'),
             }
             for z, x, y in tiles
         ]

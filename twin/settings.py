@@ -26,6 +26,8 @@ from twin.access.caller import WRONG_KEYS
 FILE = "city.yml"
 #: Each has a thread.
 MOST_WEBHOOKS = 16
+#: A tile from afar holds thousands of features with each of them.
+MOST_PROPERTIES = 8
 
 
 def _layer_ids(layers: dict[str, LayerSettings]) -> dict[str, LayerSettings]:
@@ -121,14 +123,16 @@ class SceneSettings(Strict):
 
 
 class TileSettings(Strict):
-    """The vector tiles of a layer: their deepest zoom, beyond which clients draw from those of it."""
+    """The vector tiles of a layer: their deepest zoom, beyond which clients draw from those of it, and the
+    properties that are in them even where a tile has only those that are drawn."""
 
     maxzoom: int = Field(default=MAX_ZOOM, ge=MAX_ZOOM, le=DEEPEST_ZOOM)
+    properties: Annotated[tuple[str, ...], Field(max_length=MOST_PROPERTIES)] = ()
 
     @property
     def options(self) -> Options:
         """The same, for who makes them."""
-        return Options(self.maxzoom)
+        return Options(self.maxzoom, self.properties)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,11 @@ def build(
     from pmtiles.writer import Writer
 
     city = opened(opener)
-    deepest = city.tiles.maxzoom(layers) if deepest is None else min(deepest, city.tiles.maxzoom(layers))
+    deepest = (
+        city.tiles.options.maxzoom(layers)
+        if deepest is None
+        else min(deepest, city.tiles.options.maxzoom(layers))
+    )
     document = orjson.loads(city.tiles.tilejson(layers, "").plain())
     counts = {layer: len(np.unique(city.tiles.far.columns.snapshot(layer).fids)) for layer in layers}
     making, so_far = file.with_name(f".{file.name}.making"), Written()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +18,14 @@ from tiles.vector.overview import MOST_BYTES, MOST_FEATURES, Drawing
 _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 
 
-def drawing(layer: FeatureLayer) -> Drawing:
-    """How a layer is drawn: as its kind is."""
+def drawing(layer: FeatureLayer, properties: Iterable[str] = ()) -> Drawing:
+    """How a layer is drawn: as its kind is; ``properties`` are kept as if they were drawn."""
     kind = kinds.known(layer.kind)
     scheme = build.scheme_of(kind.style)
     if scheme.by is not None and layer.field(scheme.by) is None:
         scheme = replace(scheme, by=None, values=())
     assumed = kind.style.get("assumed")
-    named = {FID, scheme.by, assumed["property"] if assumed else None}
+    named = {FID, scheme.by, assumed["property"] if assumed else None, *properties}
     return Drawing(scheme, frozenset(name for name in named if name))
 
 

@@ -56,7 +56,7 @@ def test_a_centimetre_is_told_at_the_deepest_zoom(tiles: Tiles) -> None:
 
 def test_tiles_of_several_layers_show_all_of_them_down_to_the_deepest(tiles: Tiles) -> None:
     both = ("buildings", "marks")
-    assert tiles.maxzoom(both) == 20
+    assert tiles.options.maxzoom(both) == 20
     assert len(features(tiles, "marks", 20, both)) == 2
     assert len(features(tiles, "buildings", 20, both)) == 1
     told = json.loads(tiles.tilejson(both, "").plain())
@@ -97,3 +97,21 @@ def test_too_many_at_one_place_are_merged_at_deep_zooms(
     assert tiles.vector(("pile",), *tile_at(z)).merged == 20_001
     xy = shapely.get_coordinates(shapely.geometry.shape(found[0]["geometry"]))
     assert ((xy > -100) & (xy < scheme.EXTENT + 100)).all()
+
+
+def test_far_views_have_the_properties_that_the_city_names(store: Store, tmp_path: Path) -> None:
+    # one large enough to be drawn, and many that are not
+    shapes = [
+        shapely.box(LON, LAT, LON + 0.5, LAT + 0.2),
+        *([shapely.box(LON, LAT, LON + 1e-4, LAT + 1e-4)] * 99),
+    ]
+    names = [f"n{i}" for i in range(100)]
+    put(store, "lots", "feature", shapes, {"owner": names, "use": names})
+    bare = Tiles(store, tmp_path / "d")
+    named = Tiles(store, tmp_path / "e", options={"lots": Options(properties=("owner",))})
+    for tiles, keys in ((bare, {"fid"}), (named, {"fid", "owner"})):
+        (drawn,) = [one for one in features(tiles, "lots", 9) if "fid" in one["properties"]]
+        assert set(drawn["properties"]) == keys
+        assert {"owner", "use"} <= set(features(tiles, "lots", 16)[0]["properties"])
+    at = tile_at(9)
+    assert bare.vector(("lots",), *at).etag != named.vector(("lots",), *at).etag

@@ -56,6 +56,7 @@ READ_IN = {
     "heights.undulation": "twin/catalogue/*.py",
     "layers.ID.scene.": "twin/http/registered.py",  # tests/unit/twin/test_registered.py
     "store.": "layers/store/postgis/*.py twin/city.py",
+    "layers.ID.tiles.properties": "tiles/service.py",  # tests/unit/tiles/test_deep_zooms.py
     "layers.ID.": "layers/store/postgis/*.py",
     "limits.": "twin/city.py twin/app.py",
     "webhooks.": "twin/webhooks/*.py",  # tests/e2e/test_webhooks.py, tests/unit/twin/webhooks
