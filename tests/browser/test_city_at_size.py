@@ -32,6 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     files = Metropolis(COUNT, COUNT, 100, side=6_000).write(folder)
     twin("load", str(files["building"]), "--as", "buildings", "--kind", "building", "--city", city)
     twin("load", str(files["address"]), "--as", "addresses", "--kind", "address", "--city", city)
+    twin("load", str(files["pipeline"]), "--as", "pipes", "--kind", "pipeline", "--city", city)
     running = Server.start(Path(city))
     yield running
     running.stop()
@@ -70,12 +71,12 @@ class Asked:
         return {int(re.findall(r"/tiles/\w+/(\d+)/", url)[0]) for url in self.tiles}
 
 
-def _zoom(tab: Tab, heights: list[float], frames: int = 1) -> None:
+def _zoom(tab: Tab, heights: list[float], frames: int = 1, pitch: float = -90) -> None:
     """Look from each height for so many pictures."""
     tab.js(
-        """async ([lon, lat, heights, frames]) => {
+        """async ([lon, lat, heights, frames, pitch]) => {
           for (const height of heights) {
-            twin.set({view: {lon, lat, height, heading: 0, pitch: -90}});
+            twin.set({view: {lon, lat, height, heading: 0, pitch}});
             for (let i = 0; i < frames; i += 1) {
               await new Promise(done => {
                 const stop = twin.scene.postRender.addEventListener(() => { stop(); done(); });
@@ -84,7 +85,7 @@ def _zoom(tab: Tab, heights: list[float], frames: int = 1) -> None:
             }
           }
         }""",
-        [LON, LAT, heights, frames],
+        [LON, LAT, heights, frames, pitch],
     )
 
 
@@ -196,3 +197,38 @@ def test_a_long_walk_keeps_no_more_than_the_cache(tab: Tab):
     view = _drawn(tab)["buildings"]
     assert view["bytes"] <= max(small, view["bytes"] / max(len(view["urls"]), 1) * view["drawn"] * 1.2)
     assert len(view["urls"]) <= view["drawn"] + 2
+
+
+def _bodies(tab: Tab) -> dict[str, dict[str, Any]]:
+    found: list[dict[str, Any]] = tab.js("window.twin.tiles()")
+    return {one["layer"]: one for one in found if one["form"] == "scene"}
+
+
+def test_bodies_are_asked_for_where_they_are_seen(tab: Tab):
+    tab.open(f"v={LON},{LAT},1200,0,-40&m=3d&l=buildings,pipes&lang=zh-CN")
+    buildings = _bodies(tab)["buildings"]
+    assert buildings["drawn"] > 4
+    # neither what a nearer view would take nor what lies beside the picture
+    assert len(buildings["urls"]) <= buildings["drawn"] + 8
+    # pipes are not seen through the street
+    assert "pipes" not in _bodies(tab)
+    tab.js("twin.set({underground: true})")
+    tab.ready()
+    assert _bodies(tab)["pipes"]["drawn"] > 0
+    tab.js("twin.set({underground: false})")
+    tab.ready()
+
+
+def test_bodies_of_the_last_view_stay_until_the_new_ones_have_come(tab: Tab):
+    tab.look(LON, LAT, 6000, pitch=-40)
+    session = tab.page.context.new_cdp_session(tab.page)
+    slow = {"offline": False, "latency": 3000, "downloadThroughput": -1, "uploadThroughput": -1}
+    for height in (900, 9000):
+        tab.js("for (const one of twin.tiles()) twin.trim(one.layer, one.form)")
+        session.send("Network.enable")
+        session.send("Network.emulateNetworkConditions", slow)
+        _zoom(tab, [height], frames=3, pitch=-40)
+        assert _bodies(tab)["buildings"]["drawn"] > 0
+        session.send("Network.emulateNetworkConditions", {**slow, "latency": 0})
+        tab.ready()
+        assert _bodies(tab)["buildings"]["drawn"] > 0

@@ -18,6 +18,7 @@ declare module '@cesium/engine' {
   export class Empty3DTileContent {
     constructor(tileset: unknown, tile: unknown);
   }
+  export const Cesium3DTileRefine: { ADD: number; REPLACE: number };
   export const Cesium3DTilesetTraversal: Traversal;
   export const Imagery: { prototype: EngineImagery };
   export const ResourceCache: { cacheEntries: Record<string, unknown> };

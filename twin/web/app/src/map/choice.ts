@@ -1,11 +1,11 @@
 /**
- * Which tiles of a quad tree are asked for and which are drawn. Only tiles of the zoom that the view needs are asked
+ * Which tiles of a tree are asked for and which are drawn. Only tiles of the zoom that the view needs are asked
  * for, when it has needed them for a moment; until they have come, what was drawn before stays: coarser tiles when it
  * was zoomed in, finer ones when it was zoomed out. The engine would load each zoom on the way, and those around.
- * Nodes of the tree are made when they are seen. Private parts: `internals.d.ts`.
+ * Nodes of a tree may be made when they are seen. Private parts: `internals.d.ts`.
  */
 
-import { Cesium3DTile, Cesium3DTilesetTraversal, type Cesium3DTileset } from '@cesium/engine';
+import { Cesium3DTile, Cesium3DTileRefine, Cesium3DTilesetTraversal, type Cesium3DTileset } from '@cesium/engine';
 import type { ChosenTile, ChosenTileset, Frame, TileHeader } from './internals';
 
 /** How long (ms) a moving camera must need a tile before it is asked for: a zoom passes many by. */
@@ -25,7 +25,7 @@ export class Choice {
   private readonly needed = new WeakMap<ChosenTile, { since: number; frame: number }>();
   private readonly grown = new WeakSet<ChosenTile>();
 
-  constructor(private readonly below: Below) {}
+  constructor(private readonly below: Below = () => []) {}
 
   /** Lets the engine ask here what is drawn of a tileset. */
   governs(tileset: Cesium3DTileset): void {
@@ -54,13 +54,15 @@ export class Choice {
   private cover(tile: ChosenTile, frame: Frame): boolean {
     engine.visitTile(tile, frame);
     if (!this.isCoarse(tile)) return this.coverNeeded(tile, frame);
+    const adds = tile.refine === Cesium3DTileRefine.ADD;
+    // what is added to is drawn with what is added
+    let whole = !adds || this.coverNeeded(tile, frame);
     const from = this.drawn.length;
-    let whole = true;
     for (const child of tile.children) {
       engine.updateTile(child, frame);
       if (child.isVisible) whole = this.cover(child, frame) && whole;
     }
-    if (whole || !tile.contentAvailable) return whole;
+    if (adds || whole || !tile.contentAvailable) return whole;
     engine.touchTile(tile, frame);
     // finer ones that were seen a moment ago do not make way for a coarser one
     if (this.drawn.slice(from).some((one) => one._selectedFrame >= frame.frameNumber - 1)) return false;
@@ -70,13 +72,14 @@ export class Choice {
   }
 
   private coverNeeded(tile: ChosenTile, frame: Frame): boolean {
+    if (!tile.hasRenderableContent) return true;
     if (this.isNeededLong(tile, frame)) engine.loadTile(tile, frame);
     engine.touchTile(tile, frame);
     if (tile.contentAvailable) {
       this.drawn.push(tile);
       return true;
     }
-    return tile.contentFailed || this.coverFiner(tile, frame, FINER);
+    return tile.contentFailed || (tile.refine === Cesium3DTileRefine.REPLACE && this.coverFiner(tile, frame, FINER));
   }
 
   /** Draws what has come of the zooms below. */

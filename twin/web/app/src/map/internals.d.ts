@@ -84,6 +84,7 @@ export interface ChosenTile {
   readonly contentAvailable: boolean;
   readonly contentFailed: boolean;
   readonly hasRenderableContent: boolean;
+  readonly refine: number;
   readonly _screenSpaceError: number;
   readonly _selectedFrame: number;
   readonly _header: { content?: { uri: string } };

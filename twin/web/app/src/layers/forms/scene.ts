@@ -2,6 +2,7 @@
 
 import { Cesium3DTileColorBlendMode, Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
+import { Choice } from '../../map/choice';
 import { ambientLight } from '../../map/scene';
 import { Caps } from '../../map/caps';
 import { onTerrain, type State } from '../../state';
@@ -64,6 +65,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
     // a pipe seen from the other side of its own end is still a pipe
     backFaceCulling: layer.scene!.body !== 'tube',
   });
+  new Choice().governs(tileset);
   if (layer.scene!.body === 'tube') tileset.customShader = readableTubes();
   return new Solids(layer, tileset, tileset, context.scene.primitives, context);
 }
@@ -76,9 +78,8 @@ const form: Form = {
   wanted(layer, state) {
     const terrain = onTerrain(state);
     if (state.mode === '2d' || terrain === false) return !layer.vector;
-    // coarse tiles of a terrain are lower in places than what lies shallow under it
-    if (layer.buried) return isUnder(state) || !terrain;
-    return !isUnder(state);
+    // what is buried is not seen through the street, and costs its tiles all the same
+    return isUnder(state) === layer.buried;
   },
   open,
 };
