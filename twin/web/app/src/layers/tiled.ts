@@ -2,6 +2,7 @@
 
 import type { Cesium3DTileset, Scene } from '@cesium/engine';
 import type { LayerConfig } from '../config';
+import type { Choice } from '../map/choice';
 import type { Ground } from '../map/ground';
 import { TileRefresher } from '../map/refresher';
 import { cutOut } from '../map/section';
@@ -24,6 +25,8 @@ export abstract class Tiled<Held extends object = object> implements Drawn {
     private readonly primitive: Held,
     private readonly home: { add(held: Held): unknown; remove(held: Held): unknown },
     context: FormContext,
+    /** What decides on its tiles, where it is not the engine. */
+    private readonly choice: Choice | null = null,
   ) {
     this.scene = context.scene;
     this.footing = context.ground;
@@ -68,7 +71,7 @@ export abstract class Tiled<Held extends object = object> implements Drawn {
   }
 
   get settled(): boolean {
-    return this.tileset.isDestroyed() || this.tileset.tilesLoaded;
+    return this.tileset.isDestroyed() || (this.tileset.tilesLoaded && !(this.show && this.choice?.waiting));
   }
 
   get refreshable(): boolean {

@@ -21,11 +21,17 @@ export type Below = (tile: ChosenTile) => TileHeader[];
 
 export class Choice {
   private drawn: ChosenTile[] = [];
+  /** Whether a tile is needed that is not asked for yet. */
+  waiting = false;
+  private timer: number | undefined;
   /** Since when (ms) each is needed without a break, and the last frame that needed it. */
   private readonly needed = new WeakMap<ChosenTile, { since: number; frame: number }>();
   private readonly grown = new WeakSet<ChosenTile>();
 
-  constructor(private readonly below: Below = () => []) {}
+  constructor(
+    private readonly draw: () => void,
+    private readonly below: Below = () => [],
+  ) {}
 
   /** Lets the engine ask here what is drawn of a tileset. */
   governs(tileset: Cesium3DTileset): void {
@@ -39,6 +45,9 @@ export class Choice {
     for (const list of [tileset._requestedTiles, tileset._selectedTiles, tileset._selectedTilesToStyle, tileset._emptyTiles]) list.length = 0;
     tileset.hasMixedContent = false;
     this.drawn = [];
+    // what is under the pointer is a small part of the picture
+    const whole = !frame.passes.pick;
+    if (whole) this.waiting = false;
     const { root } = tileset;
     engine.updateTile(root, frame);
     if (!root.isVisible) return;
@@ -48,6 +57,10 @@ export class Choice {
       engine.touchTile(tile, frame);
     }
     for (const tile of tileset._requestedTiles) tile.updatePriority();
+    if (!whole) return;
+    // a camera at rest draws no picture by itself, in which they would be asked for
+    clearTimeout(this.timer);
+    if (this.waiting) this.timer = window.setTimeout(this.draw, NEEDED_MS);
   }
 
   /** Draws what there is of a tile that is in view; false where a part of it is missing. */
@@ -74,6 +87,7 @@ export class Choice {
   private coverNeeded(tile: ChosenTile, frame: Frame): boolean {
     if (!tile.hasRenderableContent) return true;
     if (this.isNeededLong(tile, frame)) engine.loadTile(tile, frame);
+    if (tile.contentUnloaded && tile._requestedFrame !== frame.frameNumber) this.waiting = true;
     engine.touchTile(tile, frame);
     if (tile.contentAvailable) {
       this.drawn.push(tile);

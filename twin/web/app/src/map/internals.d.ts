@@ -82,11 +82,13 @@ export interface ChosenTile {
   readonly children: ChosenTile[];
   readonly isVisible: boolean;
   readonly contentAvailable: boolean;
+  readonly contentUnloaded: boolean;
   readonly contentFailed: boolean;
   readonly hasRenderableContent: boolean;
   readonly refine: number;
   readonly _screenSpaceError: number;
   readonly _selectedFrame: number;
+  readonly _requestedFrame: number;
   readonly _header: { content?: { uri: string } };
   _depth: number;
   geometricError: number;
@@ -108,6 +110,7 @@ export interface ChosenTileset {
 }
 
 export interface Frame {
+  readonly passes: { pick: boolean };
   readonly frameNumber: number;
   /** Seconds. */
   readonly camera: { timeSinceMoved: number };

@@ -33,6 +33,10 @@ export class ShapeTiles extends MVTDataProvider {
   outlined = false;
   /** The same. */
   scene!: Scene;
+  readonly choice = new Choice(
+    () => this.scene.requestRender(),
+    (tile) => this.below(tile),
+  );
   /** What is merged in the tiles that were read. */
   readonly groups = new WeakMap<object, Groups>();
 
@@ -45,7 +49,7 @@ export class ShapeTiles extends MVTDataProvider {
     super._configureTileset(tileset);
     const { root } = tileset as unknown as ChosenTileset;
     for (const tile of root.children) tile.geometricError = tile._geometricError = this.error(this._minZoom);
-    new Choice((tile) => this.below(tile)).governs(tileset);
+    this.choice.governs(tileset);
   }
 
   private error(zoom: number): number {

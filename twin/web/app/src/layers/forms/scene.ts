@@ -65,9 +65,10 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
     // a pipe seen from the other side of its own end is still a pipe
     backFaceCulling: layer.scene!.body !== 'tube',
   });
-  new Choice().governs(tileset);
+  const choice = new Choice(() => context.scene.requestRender());
+  choice.governs(tileset);
   if (layer.scene!.body === 'tube') tileset.customShader = readableTubes();
-  return new Solids(layer, tileset, tileset, context.scene.primitives, context);
+  return new Solids(layer, tileset, tileset, context.scene.primitives, context, choice);
 }
 
 const form: Form = {

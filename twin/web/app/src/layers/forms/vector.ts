@@ -45,7 +45,7 @@ class Shapes extends Tiled<ShapeTiles> {
     private readonly provider: ShapeTiles,
     context: FormContext,
   ) {
-    super(layer, tileset, provider, context.painter, context);
+    super(layer, tileset, provider, context.painter, context, provider.choice);
     this.painter = context.painter;
     const { lon, lat } = context.config.view;
     const [west, south, east, north] = layer.extent ?? [lon, lat, lon, lat];
