@@ -261,6 +261,36 @@ def test_cesium_exchanges_the_changed_tile_alone(browser: Browser, server: Serve
     closed(tab)
 
 
+IMPLICIT = """async url => {
+  const { Cesium3DTileset } = await import('cesium');
+  widget.scene.primitives.remove(fresh.tileset);
+  const tileset = await Cesium3DTileset.fromUrl(url, { maximumScreenSpaceError: 16 });
+  window.implicit = widget.scene.primitives.add(tileset);
+  widget.scene.requestRender();
+}"""
+
+
+def test_cesium_reads_the_tree_as_implicit_tiling(browser: Browser, server: Server, site: str):
+    tab = opened(browser, server, site, "cesium.html")
+    until(lambda: tab.js("!!window.fresh && window.fresh.tileset.tilesLoaded"), 60, "the tileset")
+    links = server.http.get("/ogc/collections/buildings?f=json").json()["links"]
+    (href,) = [one["href"] for one in links if one["href"].endswith("/implicit/tileset.json")]
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url.partition("?")[0]))
+    tab.js(IMPLICIT, href)
+    until(lambda: _picked(tab, *middle(1), 40) is not None, 30, "a house in the picture")
+    until(lambda: _picked(tab, *middle(2), 40) == "house 2", 30, "another one")
+    until(lambda: tab.js("implicit.tilesLoaded"), 30, "all tiles")
+    assert any(url.endswith(".subtree") for url in asked)
+    mine = [url for url in asked if url.endswith(".glb")]
+    assert mine
+    assert len(mine) == len(set(mine))
+    assert all("/3dtiles/buildings/implicit/" in url for url in mine)
+    # blocks stood for them
+    assert any("/blocks/" in url for url in mine)
+    closed(tab)
+
+
 # -- three.js with 3d-tiles-renderer -------------------------------------------------------------------------
 
 #: Where a place, in metres east, north and up of the middle of the layer, is in the window.

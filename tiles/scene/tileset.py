@@ -47,7 +47,7 @@ def document(
         _ask(roots, query)
     error = max([ROOT_ERROR, *(2 * float(one["geometricError"]) for one in roots)])  # type: ignore[arg-type]
     root: Json = {
-        "boundingVolume": {"region": _around(map(_region, roots)) if roots else _NOTHING},
+        "boundingVolume": {"region": around(map(_region, roots)) if roots else _NOTHING},
         "geometricError": error,
         "refine": "ADD",
     }
@@ -96,7 +96,7 @@ def _tile(node: Node, error: float, own: Region | None, children: Sequence[Json]
     """A node with content where it has a region of its own."""
     z, x, y = node
     made: Json = {
-        "boundingVolume": {"region": _around([*([own] if own else []), *map(_region, children)])},
+        "boundingVolume": {"region": around([*([own] if own else []), *map(_region, children)])},
         "geometricError": error,
     }
     if own:
@@ -117,7 +117,8 @@ def _region(made: Json) -> Region:
     return made["boundingVolume"]["region"]  # type: ignore[index, no-any-return]
 
 
-def _around(regions: Iterable[Region]) -> Region:
+def around(regions: Iterable[Region]) -> Region:
+    """The region around some."""
     west, south, east, north, low, high = zip(*regions, strict=True)
     first, last = _ends(west, east)
     return [first, min(south), last, max(north), min(low), max(high)]

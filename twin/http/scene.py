@@ -3,7 +3,7 @@ bodies of these, ``/3dtiles/{id}/textures/{sha}.jpg`` (or ``.png``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,7 +13,9 @@ from layers import kinds
 from layers.errors import BadParameter, NotFound, shown
 from layers.model import has_features
 from layers.textures import EXTENSIONS, extension
+from tiles.cache import Cache
 from tiles.made import Form, Tile, document
+from tiles.scene.implicit import Implicit, implicit, place
 from tiles.scene.tree import FAR_ZOOM, SPLIT
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Bounds, Tiles
@@ -41,6 +43,10 @@ _PARAMETERS = OF_FEATURES | {"bounds", "instancing", "compression"}
 MOST_MEMBERS = 10_000
 #: As 3D GeoVolumes servers name a tileset; clients choose the link by it.
 TILESET = "application/json+3dtiles"
+SUBTREE = "application/octet-stream"
+#: Bytes of implicit views that are kept.
+_IMPLICIT_BYTES = 32 << 20
+_IMPLICIT = "/3dtiles/{layer}/implicit/"
 _FILES = "/3dtiles/{layer}/sets/{number}"
 REL = "http://www.opengis.net/def/rel/ogc/0.0/tileset-3dtiles"
 
@@ -70,6 +76,7 @@ def make(site: Site) -> Sequence[Room]:
             past="fresh",
         ),
         *images,
+        *_implicit_routes(scene),
         Route(_FILES + "/{path...}", {"GET": scene.registered.file}, describe_all=_describe_files),
         Route("/3dtiles/{layer}/areas.json", {"GET": scene.registered.areas}, _describe_areas),
     )
@@ -99,12 +106,31 @@ def _blocks_of(tiles: Tiles) -> _Made:
     return tiles.far.etag, None, tiles.far.held, tiles.far.tile
 
 
+def _implicit_routes(scene: _Scene) -> Iterable[Route]:
+    """The same tree as implicit tiling, and its contents at the places that its templates name."""
+    yield Route(_IMPLICIT + "tileset.json", {"GET": scene.implicit}, _describe_implicit, past="fresh")
+    for path, answer, describe in (
+        ("{set}/{level}/{x}/{y}.subtree", scene.subtree, _describe_subtree),
+        ("{level}/{x}/{y}.glb", partial(scene.placed, _bodies_of), _describe_placed),
+        ("blocks/{level}/{x}/{y}.glb", partial(scene.placed, _blocks_of), _describe_placed_blocks),
+    ):
+        yield Route(_IMPLICIT + "{rz}/{rx}/{ry}/" + path, {"GET": answer}, describe, past="fresh")
+    for media_type, ending in EXTENSIONS.items():
+        yield Route(
+            f"{_IMPLICIT}{{rz}}/{{rx}}/{{ry}}/textures/{{sha}}.{ending}",
+            {"GET": partial(scene.placed_texture, media_type)},
+            partial(_describe_placed_texture, media_type),
+            past="fresh",
+        )
+
+
 class _Scene:
     """What the routes answer."""
 
     def __init__(self, city: City) -> None:
         self._city = city
         self.registered = Registered(city)
+        self._implicit: Cache[Implicit] = Cache(_IMPLICIT_BYTES)
 
     async def tileset(self, scope: Scope, receive: Receive, send: Send, layer: str) -> None:
         if (record := await self.registered.find(scope, layer)) is not None:
@@ -113,6 +139,39 @@ class _Scene:
         bounds, _ = _wanted(scope)
         tiles = await tiles_of(self._city, scope)
         await deliver(scope, send, await self._city.aside(tiles.tileset, layer, bounds), JSON)
+
+    async def implicit(self, scope: Scope, receive: Receive, send: Send, layer: str) -> None:
+        _wanted(scope)
+        tiles = await tiles_of(self._city, scope)
+        made = await self._city.aside(self._implicit_of, tiles, layer)
+        await deliver(scope, send, document(made.document, tiles.freshness.epoch), JSON)
+
+    async def subtree(self, scope: Scope, receive: Receive, send: Send, layer: str, *at: str) -> None:
+        _wanted(scope)
+        tiles = await tiles_of(self._city, scope)
+        made = await self._city.aside(self._implicit_of, tiles, layer)
+        found = made.subtrees.get("/".join(at) + ".subtree")
+        if found is None:
+            raise NotFound(f"layer {shown(layer)!r} has no such subtree")
+        await deliver(scope, send, document(found, tiles.freshness.epoch), SUBTREE)
+
+    def _implicit_of(self, tiles: Tiles, layer: str) -> Implicit:
+        explicit = tiles.tileset(layer)
+        return self._implicit.make((layer, explicit.etag), lambda: implicit(orjson.loads(explicit.plain())))
+
+    async def placed(
+        self, of: _Maker, scope: Scope, receive: Receive, send: Send, layer: str, *at: str
+    ) -> None:
+        """What lies at a place of an implicit quadtree."""
+        rz, rx, ry, level, x, y = map(whole, at)
+        if rz + level > MAX_ZOOM:
+            raise NotFound(f"layer {shown(layer)!r} has no such level")
+        await self._made(scope, send, of, layer, *map(str, place((rz, rx, ry), level, x, y)))
+
+    async def placed_texture(
+        self, media_type: str, scope: Scope, receive: Receive, send: Send, layer: str, *at: str
+    ) -> None:
+        await self.texture(media_type, scope, receive, send, layer, at[-1])
 
     async def node(
         self, scope: Scope, receive: Receive, send: Send, layer: str, z: str, x: str, y: str
@@ -200,7 +259,13 @@ def _collection_links(context: Context, layer: Layer) -> list[Link]:
     if not (is_scene(layer) or (has_features(layer) and kinds.known(layer.kind).body is not None)):
         return []
     href = f"{context.root}/3dtiles/{layer.id}/tileset.json"
-    return [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
+    links = [link(REL, href, TILESET, context.say("3D Tiles", "三维瓦片"))]
+    if not is_scene(layer):
+        said = context.say("3D Tiles, implicit tiling", "三维瓦片（隐式切片）")
+        links.append(
+            link("alternate", f"{context.root}/3dtiles/{layer.id}/implicit/tileset.json", TILESET, said)
+        )
+    return links
 
 
 def _wanted(scope: Scope) -> tuple[Bounds, Form]:
@@ -280,6 +345,52 @@ def _describe_tileset(context: Context) -> dict[str, Any]:
     summary = context.say("The tileset of a layer", "图层的瓦片集")
     parameters = [_layer(context), *_forms(), version_parameter()]
     return {"get": get("3dtiles.tileset", "3dtiles", summary, ok(summary, {JSON: "document"}), parameters)}
+
+
+def _describe_implicit(context: Context) -> dict[str, Any]:
+    summary = context.say("The tileset of a layer as implicit tiling", "图层的隐式切片瓦片集")
+    parameters = [_bodies(context), *_forms(), version_parameter()]
+    return {"get": get("3dtiles.implicit", "3dtiles", summary, ok(summary, {JSON: "document"}), parameters)}
+
+
+def _describe_subtree(context: Context) -> dict[str, Any]:
+    summary = context.say("Which tiles a quadtree has", "四叉树中有哪些瓦片")
+    number = path_parameter("set", {"type": "integer", "minimum": 0}, "Which of the trees of a root")
+    return _described(context, "subtree", summary, SUBTREE, [number, *_in_quadtree()])
+
+
+def _describe_placed(context: Context) -> dict[str, Any]:
+    summary = context.say("The bodies of one tile of a quadtree", "四叉树一个瓦片的实体")
+    return _described(context, "implicit.node", summary, GLB, _in_quadtree())
+
+
+def _describe_placed_blocks(context: Context) -> dict[str, Any]:
+    summary = context.say("The blocks of one tile of a quadtree", "四叉树一个瓦片的体块")
+    return _described(context, "implicit.blocks", summary, GLB, _in_quadtree())
+
+
+def _describe_placed_texture(media_type: str, context: Context) -> dict[str, Any]:
+    summary = context.say("An image on the bodies of a layer", "图层实体的纹理图像")
+    name = path_parameter("sha", {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "The SHA-256 of the image")
+    return _described(context, f"implicit.texture.{extension(media_type)}", summary, media_type, [name])
+
+
+def _described(
+    context: Context, name: str, summary: str, media: str, more: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What is below the root of a quadtree."""
+    whole_ = {"type": "integer", "minimum": 0}
+    root = [
+        path_parameter(key, whole_, f"{said} of the root of a quadtree, as the document names it")
+        for key, said in (("rz", "Zoom"), ("rx", "Column"), ("ry", "Row"))
+    ]
+    parameters = [_bodies(context), *root, *more, *_forms(), version_parameter()]
+    return {"get": get(f"3dtiles.{name}", "3dtiles", summary, ok(summary, {media: BINARY}), parameters)}
+
+
+def _in_quadtree() -> list[dict[str, Any]]:
+    known = (("level", "Levels below the root"), ("x", "Column, from the west"), ("y", "Row, from the south"))
+    return [path_parameter(key, {"type": "integer", "minimum": 0}, said) for key, said in known]
 
 
 def _describe_node(context: Context) -> dict[str, Any]:

@@ -38,6 +38,9 @@ HOUSE = {
 #: A value for every part of a path; z, x and y are of a tile that holds the house; those of
 #: terrain count otherwise.
 VALUES = {
+    "{rz}/{rx}/{ry}/{set}/{level}/{x}/{y}": "13/4663/2371/0/0/0/0",
+    "{rz}/{rx}/{ry}": "13/4663/2371",
+    "{level}/{x}/{y}": "1/1/1",
     "{z}/{x}/{y}.terrain": "0/1/0.terrain",
     "{jobId}": "known",
     "{layer}": "houses",
