@@ -18,6 +18,7 @@ from layers.textures import Texture
 from layers.types import Field
 from tests.storing import features, grid, load, row, spec, square
 from tests.textured import QUARTERS, box, image, textured
+from tiles.service import Tiles
 from twin.access.rights import WHOLE, Share
 from twin.catalogue.changed import Asked, find
 from twin.catalogue.narrow import NarrowedView
@@ -303,3 +304,23 @@ def test_images_of_one_moment_are_looked_up_once(store: Store, monkeypatch: pyte
             with pytest.raises(NotFound):
                 seen.texture("buildings", hidden.sha)
     assert len(looks) == 2
+
+
+def test_columns_of_what_a_class_sees_are_its_own_and_patched_as_all_are(view, store, tmp_path):
+    tiles = Tiles(view, tmp_path / "guest")
+    tiles.prepare("buildings")
+    columns = tiles._columns._columns["buildings"]
+    assert (len(tiles._snapshot("buildings").fids), columns.builds) == (10, 1)
+    near, far = number(store, "house 0"), number(store, "house 7")
+    store.patch("buildings", near, {"properties": {"name": "renamed"}})
+    store.patch("buildings", far, {"properties": {"name": "hidden"}})
+    store.delete("buildings", number(store, "house 1"))
+    tiles.freshness.update()
+    names = tiles._snapshot("buildings").window((0.0, 0.0, 1.0, 1.0)).texts("name")
+    assert len(names) == 9
+    assert "renamed" in names
+    assert "hidden" not in names
+    assert (columns.builds, tiles.behind()) == (1, ["open"])
+    again = Tiles(view, tmp_path / "guest")
+    assert len(again._snapshot("buildings").fids) == 9
+    assert again._columns._columns["buildings"].builds == 0
