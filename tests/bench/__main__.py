@@ -239,6 +239,7 @@ def _tiles(folder: Path) -> str:
 
 def _columns(folder: Path) -> str:
     rows = _told(columns.rows(folder / "columns", (Town(18), SMALL, MIDDLE)))
+    rows += _told(columns.of_database(folder / "columns", MIDDLE))
     shutil.rmtree(folder / "columns")
     return "\n\n".join(["## Columns, made and patched", report.surroundings(), _MADE, report.table(rows)])
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from layers.store import geopackage
 from layers.store.base import Store
-from tests.bench import cities
+from layers.store.database import Database
+from layers.store.open import open_store
+from tests.bench import cities, database
 from tests.bench.data import LAYER, Town
+from tests.bench.measure import usage
 from tests.bench.report import Row, at_most
 from tiles.scene import tree
 from tiles.service import Tiles
@@ -36,7 +41,7 @@ def rows(folder: Path, towns: tuple[Town, ...]) -> Iterator[Row]:
             per = f"{made / town.count * 1e6:.1f} s a million"
             yield Row(f"columns of {town.count:,} buildings made", f"{made:.2f} s", "stated", per)
             yield from _opened(store, place, town)
-            edit, detail = _edits(store, place, town)
+            edit, detail = _edits(store, place, town, _spent)
             name = f"an edit among {town.count:,}, until its tile and its node are there"
             yield at_most(name, edit, 30, detail, " ms")
             seen.append((town, edit))
@@ -69,7 +74,9 @@ def _places(tiles: Tiles, town: Town) -> list[tuple[int, int, int]]:
     return [(16, int(box[0] * 2**16), int(box[1] * 2**16)) for box in boxes if box is not None]
 
 
-def _edits(store: Store, place: Path, town: Town) -> tuple[float, str]:
+def _edits(
+    store: Store, place: Path, town: Town, spent_by: Callable[[Callable[[], object]], float]
+) -> tuple[float, str]:
     """Milliseconds of an edit with all that follows, and its parts."""
     tiles = Tiles(store, place / "derived")
     tiles.prepare(LAYER)
@@ -82,10 +89,10 @@ def _edits(store: Store, place: Path, town: Town) -> tuple[float, str]:
         tile = 16, int(box[0] * 2**16), int(box[1] * 2**16)
         since = store.seq()
         spent = (
-            _spent(lambda: store.patch(LAYER, fid, {"properties": {"storeys": number}})),  # noqa: B023
-            _spent(lambda: tiles.changed(store.changes(since))),  # noqa: B023
-            _spent(lambda: tiles.vector((LAYER,), *tile)),  # noqa: B023
-            _spent(lambda: tiles.glb(LAYER, *node)),  # noqa: B023
+            spent_by(lambda: store.patch(LAYER, fid, {"properties": {"storeys": number}})),  # noqa: B023
+            spent_by(lambda: tiles.changed(store.changes(since))),  # noqa: B023
+            spent_by(lambda: tiles.vector((LAYER,), *tile)),  # noqa: B023
+            spent_by(lambda: tiles.glb(LAYER, *node)),  # noqa: B023
         )
         parts.append(tuple(one * 1000 for one in spent))
     # the first ones import what edits need
@@ -98,3 +105,34 @@ def _spent(call: Callable[[], object]) -> float:
     before = time.process_time()
     call()
     return time.process_time() - before
+
+
+def of_database(folder: Path, town: Town) -> Iterator[Row]:
+    """The same of a city in PostGIS; the database's CPU is in it."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(database.cluster())
+        assert cluster.process is not None
+        pids, url = (os.getpid(), cluster.process.pid), cluster.database()
+        place = cities.town(folder / "columns-postgis", town, url, kind="building")
+        stack.callback(shutil.rmtree, place)
+        store = stack.enter_context(closing(open_store(place, Database(url))))
+
+        def spent(call: Callable[[], object]) -> float:
+            before = usage(pids)
+            call()
+            return usage(pids).since(before) / 1e9
+
+        made = spent(lambda: Tiles(store, place / "derived").prepare(LAYER))
+        said = f"{town.count:,} buildings in PostGIS"
+        yield Row(f"columns of {said} made", f"{made:.2f} s", "stated", "PostgreSQL included")
+        tiles = Tiles(store, place / "derived")
+        opened = spent(lambda: tiles.prepare(LAYER))
+        at = _places(tiles, town)[0]
+        first = max(
+            spent(lambda z=z: tiles.vector((LAYER,), z, at[1] >> 16 - z, at[2] >> 16 - z))  # type: ignore[misc]
+            for z in ZOOMS
+        )
+        detail = f"opened in {opened:.2f} s"
+        yield at_most(f"first tile of {said}, of any zoom", opened + first, 0.3, detail, " s")
+        edit, detail = _edits(store, place, town, spent)
+        yield at_most(f"an edit among {said}, until its tile and its node are there", edit, 30, detail, " ms")
