@@ -128,6 +128,28 @@ def test_no_slice_of_work_is_large(tab: Tab):
     assert 0 < work["most"] <= MOST_AT_ONCE
 
 
+def test_each_part_of_a_tile_has_its_own_features(tab: Tab):
+    tab.look(LON, LAT, 1500, pitch=-90)
+    parts = tab.js(
+        """(() => {
+          const found = [];
+          for (let i = 0; i < twin.scene.primitives.length; i += 1) {
+            for (const {shapes} of twin.scene.primitives.get(i).members ?? []) {
+              for (const {content} of shapes.tileset._selectedTiles) {
+                for (const {content: {_collections: drawn}, features} of content.parts ?? []) {
+                  found.push([features, drawn.reduce((sum, one) => sum + one.primitiveCount, 0)]);
+                }
+              }
+            }
+          }
+          return found;
+        })()"""
+    )
+    assert len(parts) > 2
+    # an area or a line may be of several pieces
+    assert all(features <= drawn <= 1.2 * features + 20 for features, drawn in parts), parts
+
+
 def test_a_fast_zoom_passes_the_zooms_between_by(tab: Tab):
     tab.look(LON + 0.01, LAT + 0.01, 100_000, pitch=-90)
     tab.look(LON, LAT, 100_000, pitch=-90)

@@ -83,8 +83,11 @@ export class ShapeTiles extends MVTDataProvider {
         const { parts, groups } = await readApart(bytes, MVTDataProvider._parseTileCoordinates(url), this.outlined);
         this.groups.set(tile, groups);
         if (parts.length === 0) return new Empty3DTileContent(tileset, tile) as unknown as TileContent;
-        const made = parts.map(async ({ glb, features }) => {
-          const content = (await VectorGltf3DTileContent.fromGltf(tileset, tile, resource, glb)) as unknown as VectorContent;
+        const made = parts.map(async ({ glb, features }, part) => {
+          // never on the wire: the engine would give the buffers of one part to all others of the same address
+          const own = resource.clone();
+          own.setQueryParameters({ part: String(part) });
+          const content = (await VectorGltf3DTileContent.fromGltf(tileset, tile, own, glb)) as unknown as VectorContent;
           return { content, features, bytes: glb.byteLength };
         });
         return PartsContent.made(this.scene, tileset as EngineTileset, tile, url, await Promise.all(made));
