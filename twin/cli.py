@@ -234,6 +234,20 @@ def demo(
 
 
 @app.command()
+def generate(
+    city: Annotated[str, typer.Argument(help="The fictional city: lanjiang.")],
+    out: Annotated[Path, typer.Option(help="A new folder for its files.")],
+    size: Annotated[str, typer.Option(help="S (3 km²), M (40 km²) or L (900 km²).")] = "S",
+    seed: int = 1,
+    at: Annotated[str, typer.Option(help="LON,LAT of its middle.", show_default="114.3,42.8")] = "",
+) -> None:
+    """Write a fictional city as files of the kinds that departments deliver; load.yml among them loads it."""
+    from twin.demo.lanjiang import verb
+
+    verb.generate(city, out, size, seed, at)
+
+
+@app.command()
 def simulate(
     url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8080",
     key: Annotated[str, typer.Option(envvar="TWIN_KEY", help="A key that may write.")] = "",

@@ -1,0 +1,208 @@
+"""岚江: the same everywhere, a smaller one a part of a larger one, and nothing in it lies in another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layers.errors import BadParameter, Exists
+from twin.demo.lanjiang import generate, names, plan, quads, relief, survey
+from twin.demo.lanjiang.frame import Frame
+
+SEED = 1
+#: Of the rows of size S with that seed: who changes a module on purpose changes its own line and no other.
+GOLDEN = {
+    "covers": "90ca7151dc06488b00d903233924f0960a4e80621b386ca49791c59b4f8e07d2",
+    "parcels": "59ba421066e886f9e64166d1fafe8399683599f2812263ceb2f3664d2ab0f07f",
+    "roads": "2fdcc8a0084e6feb287baed444dffe14107638fe0011f97fe4e92090d242c5c6",
+    "buildings": "f3f66103307ca6f257d5dba5bdb7b686f74e873f5b2b3cda9b667578091a6ee7",
+    "plates": "392fe8028938c67ad979017a16d25d6d985febb713ab30c4c0ae0edf0be93dee",
+    "rooms": "c0abdd1c2987649c043bafbfb0cceab610870dc523f08350996c59a27671db0e",
+}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(one.relative_to(folder)): hashlib.sha256(one.read_bytes()).hexdigest() for one in files}
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lanjiang") / "S"
+    generate.generate(folder, size="S", seed=SEED, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def known() -> list[survey.Known]:
+    """The superblocks of size S."""
+    return [survey.Known(SEED, *cell, "S") for cell in plan.cells("S")]
+
+
+def test_the_rows_are_those_of_before(city: Path) -> None:
+    truth = json.loads((city / "truth.json").read_text("utf-8"))
+    assert truth["rows_sha256"] == GOLDEN
+    assert truth["faults"] == []
+
+
+def test_processes_and_runs_give_the_same_bytes(city: Path, tmp_path: Path) -> None:
+    generate.generate(tmp_path / "S", size="S", seed=SEED, workers=3)
+    assert digests(tmp_path / "S") == digests(city)
+
+
+def test_another_seed_is_another_city_and_another_place_moves_it(city: Path) -> None:
+    here, there = Frame(), Frame(lon=87.0, lat=43.5)
+    table = survey.tables(SEED, 0, 0, "S", here)["buildings"]
+    assert not survey.tables(SEED + 1, 0, 0, "S", here)["buildings"].equals(table)
+    moved = survey.tables(SEED, 0, 0, "S", there)["buildings"]
+    assert moved.drop_columns(survey.SHAPE).equals(table.drop_columns(survey.SHAPE))
+    assert (here.epsg, there.epsg) == (4547, 4538)
+    lonlat = there.lonlat(np.zeros((1, 2)))[0]
+    assert np.abs(lonlat - (87.0, 43.5)).max() < 1e-5
+
+
+@pytest.mark.parametrize("at", [(10.0, 43.0), (114.0, 60.0), (math.nan, 43.0)])
+def test_places_outside_china_are_refused(at: tuple[float, float]) -> None:
+    with pytest.raises(BadParameter):
+        Frame(*at)
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadParameter):
+        generate.generate(tmp_path / "a", size="XL")
+    (tmp_path / "file").touch()
+    with pytest.raises(Exists):
+        generate.generate(tmp_path)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_smaller_city_is_a_part_of_a_larger_one() -> None:
+    cells = {size: set(plan.cells(size)) for size in plan.SIZES}
+    assert cells["S"] < cells["M"] < cells["L"]
+    frame = Frame()
+    larger = [
+        survey.tables(SEED, *cell, "M", frame)
+        for cell in [*cells["S"], (2, -1), (2, -2), (2, 0), *((i, 1) for i in (-1, 0, 1))]
+    ]
+    for name in survey.TABLES:
+        every = {tuple(row.items()) for part in larger if name in part for row in part[name].to_pylist()}
+        for cell in cells["S"]:
+            own = survey.tables(SEED, *cell, "S", frame).get(name)
+            assert own is None or {tuple(row.items()) for row in own.to_pylist()} <= every
+
+
+def test_nothing_lies_in_another(known: list[survey.Known]) -> None:
+    houses = [shapely.Polygon(one.ring) for each in known for _, built in each.built for one in built]
+    assert shapely.is_valid(houses).all()
+    assert min(shapely.area(houses)) > 20
+    for shapes, least in (
+        (houses, 0.0),
+        ([shapely.Polygon(p.quad) for each in known for p in each.parcels], 0.05),
+    ):
+        a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+        apart = a < b
+        common = shapely.area(shapely.intersection(np.array(shapes)[a[apart]], np.array(shapes)[b[apart]]))
+        assert (common <= least).all()
+
+
+def test_buildings_stand_on_their_parcels_and_parcels_beside_their_roads(known: list[survey.Known]) -> None:
+    for each in known:
+        streets = [
+            shapely.LineString([one.start, one.end]).buffer(plan.WIDTHS[one.cls] / 2 - 0.05, cap_style="flat")
+            for one in each.laid.streets
+        ]
+        roads = shapely.union_all(streets)
+        for parcel, built in each.built:
+            shape = shapely.Polygon(parcel.quad)
+            assert roads.intersection(shape).area < 0.5
+            grown = shape.buffer(0.02)
+            assert all(grown.contains(shapely.Polygon(one.ring)) for one in built)
+            assert streets[parcel.street].distance(shape) < 0.2
+
+
+def test_every_address_is_alone_and_in_its_building(known: list[survey.Known]) -> None:
+    whole: Counter[str] = Counter()
+    ids: Counter[str] = Counter()
+    for each in known:
+        houses = {one.id: shapely.Polygon(one.ring) for _, built in each.built for one in built}
+        named = {row["道路名称"] for row in each.roads()} | {
+            names.main_road(True, each.of.j + 1, each.of.i),
+            names.main_road(False, each.of.i + 1, each.of.j),
+        }
+        for plate, row in zip(each.plates, each.doors(), strict=True):
+            assert houses[plate.building].contains(shapely.Point(plate.place))
+            assert plate.street in named
+            whole[row["标准地址"]] += 1
+            ids[plate.id] += 1
+        assert {plate.building for plate in each.plates} == set(houses)
+        whole.update(row["标准地址"] for row in each.rooms() if not row["标准地址"].endswith("室"))
+    assert len(whole) > 1_000
+    assert [one for one, count in whole.items() if count > 1] == []
+    assert max(ids.values()) == 1
+
+
+def test_odd_and_even_numbers_lie_on_two_sides(known: list[survey.Known]) -> None:
+    sides: dict[tuple[int, int, int], set[tuple[int, bool]]] = {}
+    for each in known:
+        for plate in each.plates:
+            parcel = next(p for p in each.parcels if plate.building.startswith(p.id))
+            road = each.laid.streets[parcel.street]
+            a, b, c = road.start, road.end, quads.middle(parcel.quad)
+            left = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0
+            number = int(plate.number.removesuffix("号").partition("-")[0])
+            sides.setdefault((each.of.i, each.of.j, parcel.street), set()).add((number % 2, left))
+    for found in sides.values():
+        assert len({left for _, left in found}) == len(found)
+
+
+def test_names_are_told_apart() -> None:
+    assert len({names.word(number) for number in range(2_000)}) == 2_000
+    cells = list(plan.cells("L"))
+    assert len({names.cell(*cell) for cell in cells}) == len(cells)
+    assert len({names.community(*cell)[0] for cell in cells}) == len(cells)
+    assert [names.numeral(number) for number in (3, 10, 14, 20, 67)] == ["三", "十", "十四", "二十", "六十七"]
+
+
+def test_the_ground_rises_from_the_river() -> None:
+    x = np.linspace(-900, 900, 50)
+    bed, bank = (
+        relief.height(x, relief.axis(x)),
+        relief.height(x, relief.axis(x) + relief.RIVER + relief.BANK),
+    )
+    assert (bed < relief.WATER_M).all()
+    assert (bank > relief.WATER_M + 2).all()
+    assert float(relief.height(*np.array(plan.HILL).reshape(2, 1))[0]) > 110
+
+
+COORDINATE = st.floats(-0.2, 0.2).map(lambda value: round(value, 3))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(COORDINATE, COORDINATE), min_size=4, max_size=4),
+    st.lists(st.floats(0, 12), min_size=4, max_size=4),
+)
+def test_a_quad_that_is_made_smaller_lies_within(jitter: list[tuple[float, float]], by: list[float]) -> None:
+    corners = ((0, 0), (1, 0), (1, 1), (0, 1))
+    quad = tuple(
+        quads.mm((x + dx) * 90, (y + dy) * 70) for (x, y), (dx, dy) in zip(corners, jitter, strict=True)
+    )
+    made = quads.inset(quad, *by)  # type: ignore[arg-type]
+    whole = shapely.Polygon(quad)
+    assert made is not None
+    assert whole.buffer(0.01).contains(shapely.Polygon(made))
+    for side, distance in enumerate(by):
+        edge = shapely.LineString([quad[side], quad[(side + 1) % 4]])
+        line = shapely.LineString([made[side], made[(side + 1) % 4]])
+        # the same line as far as it goes, moved
+        assert line.distance(edge) > distance - 0.01
+    assert shapely.Polygon(quads.part(quad, 0.2, 0.3, 0.7, 0.9)).within(whole.buffer(0.01))  # type: ignore[arg-type]

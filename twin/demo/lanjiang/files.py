@@ -1,0 +1,167 @@
+"""Tables as the files that departments deliver: their names, formats, encodings."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyogrio
+import shapely
+from pyproj import Transformer
+
+from twin.demo.lanjiang import plan, relief
+from twin.demo.lanjiang.frame import GEOGRAPHIC, VERTICAL, Frame
+from twin.demo.lanjiang.survey import NOTE, SHAPE
+
+#: When all files say that they were written: a clock would make another file each time.
+WRITTEN = "2026-01-01"
+#: Metres of a cell of the terrain, and how far it goes beyond the superblocks.
+CELL, BEYOND = 5.0, 60.0
+PLANNING, HOUSING, POLICE = "自然资源和规划局", "住房和城乡建设局", "公安局"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A file of a table, and the layer that it becomes. ``cpg``: whether a Shapefile says its encoding."""
+
+    table: str
+    path: str
+    layer: str
+    kind: str
+    title: tuple[str, str]
+    geometry: str = "Polygon"
+    cpg: bool = True
+    id_field: str = ""
+
+
+DELIVERIES = (
+    Delivery("covers", f"{PLANNING}/地表覆盖.gpkg", "land_cover", "cover", ("地表覆盖", "Land cover")),
+    Delivery(
+        "parcels",
+        f"{PLANNING}/规划地块.shp",
+        "parcels",
+        "feature",
+        ("规划地块", "Parcels"),
+        cpg=False,
+        id_field="地块编号",
+    ),
+    Delivery(
+        "roads",
+        f"{PLANNING}/道路中心线.shp",
+        "roads",
+        "road",
+        ("道路", "Roads"),
+        "LineString",
+        id_field="道路编号",
+    ),
+    Delivery(
+        "buildings",
+        f"{HOUSING}/建筑物.gpkg",
+        "buildings",
+        "building",
+        ("建筑物", "Buildings"),
+        id_field="建筑编号",
+    ),
+    Delivery(
+        "plates",
+        f"{POLICE}/门牌地址.csv",
+        "addresses",
+        "address",
+        ("门牌地址", "Door plates"),
+        "Point",
+        id_field="地址编码",
+    ),
+    Delivery(
+        "rooms", f"{POLICE}/户室.csv", "rooms", "address", ("户室", "Rooms"), "Point", id_field="户室编码"
+    ),
+)
+TERRAIN = f"{PLANNING}/数字高程模型.tif"
+
+
+def write(delivery: Delivery, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> None:
+    """Write the file of a table that comes in parts."""
+    file = folder / delivery.path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".csv":
+        _csv(file, parts, frame)
+        return
+    first = next(parts)
+    batches = (batch for part in _after(first, parts) for batch in part.to_batches())
+    reader = pa.RecordBatchReader.from_batches(first.schema, batches)
+    options = {"geometry_name": SHAPE, "geometry_type": delivery.geometry, "crs": f"EPSG:{frame.epsg}"}
+    with _dated():
+        if file.suffix == ".shp":
+            encoded = {"encoding": "GBK", "layer_options": {"DBF_DATE_LAST_UPDATE": WRITTEN}}
+            pyogrio.write_arrow(reader, file, driver="ESRI Shapefile", **options, **encoded)
+            if not delivery.cpg:
+                file.with_suffix(".cpg").unlink(missing_ok=True)
+        else:
+            pyogrio.write_arrow(reader, file, driver="GPKG", layer=file.stem, **options)
+
+
+def _after(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def _dated() -> Iterator[None]:
+    """GDAL takes the time from here as long as this lasts."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{WRITTEN}T00:00:00.000Z"})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
+def _csv(file: Path, parts: Iterator[pa.Table], frame: Frame) -> None:
+    """Text in GB18030, with longitude and latitude."""
+    back = Transformer.from_crs(frame.epsg, GEOGRAPHIC, always_xy=True)
+    with file.open("w", encoding="gb18030", newline="") as out:
+        writer = csv.writer(out)
+        for number, part in enumerate(parts):
+            names = [name for name in part.column_names if name not in (SHAPE, NOTE)]
+            if number == 0:
+                writer.writerow([*names, "经度", "纬度", NOTE])
+            x, y = shapely.get_coordinates(shapely.from_wkb(part[SHAPE].to_pylist())).T
+            lon, lat = back.transform(x, y)
+            places = ([f"{value:.8f}" for value in values.tolist()] for values in (lon, lat))
+            writer.writerows(
+                zip(*(part[name].to_pylist() for name in names), *places, part[NOTE].to_pylist(), strict=True)
+            )
+
+
+def terrain(size: str, seed: int, folder: Path, frame: Frame) -> None:
+    """Write the heights of the ground, cells of which a smaller city has the same."""
+    import rasterio
+    from rasterio.transform import from_origin
+
+    corners = np.array([corner for cell in plan.cells(size) for corner in plan.superblock(seed, *cell).quad])
+    west, south = np.floor((corners.min(axis=0) - BEYOND) / CELL) * CELL
+    east, north = np.ceil((corners.max(axis=0) + BEYOND) / CELL) * CELL
+    x = np.arange(west, east, CELL) + CELL / 2
+    y = np.arange(north, south, -CELL) - CELL / 2
+    easting, northing = frame.origin
+    profile = {
+        "driver": "GTiff",
+        "width": len(x),
+        "height": len(y),
+        "count": 1,
+        "dtype": "float32",
+        "crs": f"EPSG:{frame.epsg}+{VERTICAL}",
+        "transform": from_origin(west + easting, north + northing, CELL, CELL),
+        "compress": "deflate",
+        "predictor": 3,
+    }
+    file = folder / TERRAIN
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(file, "w", **profile) as out:
+        for row in range(0, len(y), 256):
+            some = y[row : row + 256]
+            heights = relief.height(*np.meshgrid(x, some)).astype(np.float32)
+            out.write(heights, 1, window=((row, row + len(some)), (0, len(x))))
