@@ -22,7 +22,12 @@ def test_all_of_it_is_loaded_and_nothing_is_found_wrong(tmp_path: Path) -> None:
     terrain, *rows = loaded
     assert terrain["vertical_datum"] == "Yellow Sea 1985 height"
     counts = {one["layer"]: (one["read"], one["kept"], one["repaired"], one["quarantined"]) for one in rows}
-    named = {"covers": "land_cover", "plates": "addresses"}
+    named = {
+        "covers": "land_cover",
+        "plates": "addresses",
+        "units": "unit_grids",
+        "components": "street_assets",
+    }
     assert counts == {named.get(n, n): (count, count, 0, 0) for n, count in truth["counts"].items()}
     assert {problem["rule"] for one in loaded for problem in one["problems"]} <= SAID
     assert {one["crs"] for one in rows} == {"EPSG:4547", "EPSG:4490"}

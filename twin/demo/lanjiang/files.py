@@ -23,6 +23,7 @@ WRITTEN = "2026-01-01"
 #: Metres of a cell of the terrain, and how far it goes beyond the superblocks.
 CELL, BEYOND = 5.0, 60.0
 PLANNING, HOUSING, POLICE = "自然资源和规划局", "住房和城乡建设局", "公安局"
+CIVIL, OPERATION = "民政局", "城市运行管理服务中心"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,31 @@ DELIVERIES = (
     ),
     Delivery(
         "rooms", f"{POLICE}/户室.csv", "rooms", "address", ("户室", "Rooms"), "Point", id_field="户室编码"
+    ),
+    Delivery(
+        "communities",
+        f"{CIVIL}/社区.gpkg",
+        "communities",
+        "boundary",
+        ("社区", "Communities"),
+        id_field="行政区代码",
+    ),
+    Delivery(
+        "units",
+        f"{OPERATION}/单元网格.shp",
+        "unit_grids",
+        "boundary",
+        ("单元网格", "Unit grids"),
+        id_field="网格编码",
+    ),
+    Delivery(
+        "components",
+        f"{OPERATION}/城市部件.shp",
+        "street_assets",
+        "component",
+        ("城市部件", "City components"),
+        "Point",
+        id_field="部件标识码",
     ),
 )
 TERRAIN = f"{PLANNING}/数字高程模型.tif"

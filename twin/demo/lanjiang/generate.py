@@ -136,6 +136,9 @@ def _city(frame: Frame) -> str:
         "buildings": True,
         "addresses": False,
         "rooms": False,
+        "communities": False,
+        "unit_grids": False,
+        "street_assets": True,
     }
     return "\n".join(
         [

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from twin.demo.lanjiang import addresses, cover, names, parcels, plan
+from twin.demo.lanjiang import addresses, components, cover, grids, names, parcels, plan
 from twin.demo.lanjiang.buildings import Building, buildings
 from twin.demo.lanjiang.frame import Frame
 from twin.demo.lanjiang.plan import Class, Layout, Superblock, Use
@@ -26,6 +26,7 @@ class Known:
     """A superblock with all that is made of it."""
 
     def __init__(self, seed: int, i: int, j: int, size: str) -> None:
+        self.seed = seed
         self.of: Superblock = plan.superblock(seed, i, j)
         self.laid: Layout = plan.layout(seed, self.of)
         self.parcels = parcels.parcels(seed, self.of, self.laid)
@@ -132,6 +133,43 @@ class Known:
                     SHAPE: shapely.Point(plate.place),
                 }
 
+    def communities(self) -> Rows:
+        """The community that a superblock is."""
+        code, name = names.community(self.of.i, self.of.j)
+        above, subdistrict = names.subdistrict(self.of.i, self.of.j)
+        yield {
+            "行政区代码": code,
+            "名称": name,
+            "街道代码": above,
+            "街道": subdistrict,
+            "人数": sum(one.people for _, built in self.built for one in built),
+            SHAPE: shapely.Polygon(self.of.quad),
+        }
+
+    def units(self) -> Rows:
+        """Unit grids."""
+        code, name = names.community(self.of.i, self.of.j)
+        for unit, quad in grids.units(self.of, self.laid):
+            yield {
+                "网格编码": unit,
+                "名称": f"{name}第{int(unit[-3:])}网格",
+                "社区代码": code,
+                SHAPE: shapely.Polygon(quad),
+            }
+
+    def components(self) -> Rows:
+        """City components."""
+        for one in components.components(self.seed, self.of, self.laid):
+            yield {
+                "部件标识码": one.code,
+                "部件名称": one.kind.name,
+                "主管部门": one.kind.owner,
+                "养护单位": one.kind.keeper,
+                "所在道路": addresses.road_name(self.of, self.laid, one.street),
+                "状态": "完好",
+                SHAPE: shapely.Point(one.place),
+            }
+
 
 TABLES: dict[str, Callable[[Known], Rows]] = {
     "roads": Known.roads,
@@ -140,6 +178,9 @@ TABLES: dict[str, Callable[[Known], Rows]] = {
     "buildings": Known.houses,
     "plates": Known.doors,
     "rooms": Known.rooms,
+    "communities": Known.communities,
+    "units": Known.units,
+    "components": Known.components,
 }
 TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(

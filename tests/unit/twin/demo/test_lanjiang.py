@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import BadParameter, Exists
-from twin.demo.lanjiang import generate, names, plan, quads, relief, survey
+from twin.demo.lanjiang import components, files, generate, names, plan, quads, relief, survey
 from twin.demo.lanjiang.frame import Frame
 
 SEED = 1
@@ -27,6 +27,9 @@ GOLDEN = {
     "buildings": "f3f66103307ca6f257d5dba5bdb7b686f74e873f5b2b3cda9b667578091a6ee7",
     "plates": "392fe8028938c67ad979017a16d25d6d985febb713ab30c4c0ae0edf0be93dee",
     "rooms": "c0abdd1c2987649c043bafbfb0cceab610870dc523f08350996c59a27671db0e",
+    "communities": "f949ce171ae157d9380874d20258b8f2187bfcb994d1416ae4fabf8bb48a95fb",
+    "units": "228c894069566f378f52e655233bca9cab1ec9b6ca5390859ee115387a2d7bef",
+    "components": "a1fe00417e83ff1226cc6657ae3221d2abd62925aebaf28a72b24c1e96215ae2",
 }
 
 
@@ -181,6 +184,51 @@ def test_the_ground_rises_from_the_river() -> None:
     assert (bed < relief.WATER_M).all()
     assert (bank > relief.WATER_M + 2).all()
     assert float(relief.height(*np.array(plan.HILL).reshape(2, 1))[0]) > 110
+
+
+def test_every_place_lies_in_one_cell_of_each_set(known: list[survey.Known]) -> None:
+    random = np.random.default_rng(3)
+    for each in known:
+        west, south, east, north = shapely.Polygon(each.of.quad).bounds
+        places = shapely.points(random.uniform((west, south), (east, north), (200, 2)))
+        inside = shapely.contains(shapely.Polygon(each.of.quad), places)
+        cells = [row[survey.SHAPE] for row in each.units()]
+        met = np.bincount(shapely.STRtree(cells).query(places, predicate="intersects")[0], minlength=200)
+        assert (met[inside] == 1).all()
+    codes = [row["网格编码"] for each in known for row in each.units()]
+    assert len(set(codes)) == len(codes)
+    assert {len(code) for code in codes} == {15}
+
+
+def test_components_stand_beside_roads_and_have_codes_of_their_own(known: list[survey.Known]) -> None:
+    codes: list[str] = []
+    for each in known:
+        made = components.components(SEED, each.of, each.laid)
+        codes += [one.code for one in made]
+        houses = [shapely.Polygon(one.ring) for _, built in each.built for one in built]
+        if houses:
+            places = shapely.points([one.place for one in made])
+            assert not len(shapely.STRtree(houses).query(places, predicate="intersects")[0])
+    assert len(set(codes)) == len(codes)
+    assert {len(code) for code in codes} == {16}
+    largest = survey.Known(SEED, -21, 24, "L")
+    last = max(components.components(SEED, largest.of, largest.laid), key=lambda one: one.code[10:])
+    assert len(last.code) == 16
+
+
+def test_no_superblock_has_more_of_a_class_than_it_has_numbers() -> None:
+    for cell in plan.cells("M"):
+        of = plan.superblock(SEED, *cell)
+        made = components.components(SEED, of, plan.layout(SEED, of))
+        assert max(Counter(one.kind for one in made).values()) < components.OWN
+
+
+def test_shapefiles_have_room_for_the_names_of_columns() -> None:
+    tables = survey.tables(SEED, 0, 0, "S", Frame())
+    for delivery in files.DELIVERIES:
+        if delivery.path.endswith(".shp"):
+            names_ = [one for one in tables[delivery.table].column_names if one != survey.SHAPE]
+            assert max(len(name.encode("gbk")) for name in names_) <= 10
 
 
 COORDINATE = st.floats(-0.2, 0.2).map(lambda value: round(value, 3))
