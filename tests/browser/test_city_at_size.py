@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mapbox_vector_tile
 import numpy as np
 import pytest
+import shapely
+import shapely.geometry
 
 from tests.bench.metropolis import MIDDLE, Metropolis
 from tests.browser.conftest import SIZE, Tab
@@ -128,26 +131,89 @@ def test_no_slice_of_work_is_large(tab: Tab):
     assert 0 < work["most"] <= MOST_AT_ONCE
 
 
-def test_each_part_of_a_tile_has_its_own_features(tab: Tab):
-    tab.look(LON, LAT, 1500, pitch=-90)
-    parts = tab.js(
-        """(() => {
+def _shown(tab: Tab, layer: str) -> list[dict[str, Any]]:
+    """The vector tiles of a layer that are drawn: address, and features and drawn pieces of each part."""
+    found: list[dict[str, Any]] = tab.js(
+        """layer => {
           const found = [];
           for (let i = 0; i < twin.scene.primitives.length; i += 1) {
             for (const {shapes} of twin.scene.primitives.get(i).members ?? []) {
-              for (const {content} of shapes.tileset._selectedTiles) {
-                for (const {content: {_collections: drawn}, features} of content.parts ?? []) {
-                  found.push([features, drawn.reduce((sum, one) => sum + one.primitiveCount, 0)]);
-                }
+              for (const {content: {url, parts}} of shapes.tileset._selectedTiles) {
+                if (!url?.includes(`/tiles/${layer}/`)) continue;
+                const pieces = ({content: {_collections: drawn}, features}) =>
+                  [features, drawn.reduce((sum, one) => sum + one.primitiveCount, 0)];
+                found.push({url, parts: (parts ?? []).map(pieces)});
               }
             }
           }
           return found;
-        })()"""
+        }""",
+        layer,
     )
+    return found
+
+
+def test_each_part_of_a_tile_has_its_own_features(tab: Tab):
+    tab.look(LON, LAT, 1500, pitch=-90)
+    parts = [part for layer in LAYERS for one in _shown(tab, layer) for part in one["parts"]]
     assert len(parts) > 2
     # an area or a line may be of several pieces
     assert all(features <= drawn <= 1.2 * features + 20 for features, drawn in parts), parts
+
+
+def _switch(tab: Tab, layer: str, *, visible: bool) -> None:
+    tab.js(
+        "([layer, visible]) => twin.set({layers: {...twin.state().layers, [layer]: {visible, opacity: 1}}})",
+        [layer, visible],
+    )
+    tab.ready()
+
+
+def _held(tab: Tab, layer: str) -> list[tuple[float, float]]:
+    """A place (pixels of the page) in each feature of the tiles that are drawn of a layer."""
+    places = []
+    for url in (one["url"] for one in _shown(tab, layer)):
+        tile = mapbox_vector_tile.decode(
+            tab.server.http.get(url).content, default_options={"y_coord_down": True}
+        )
+        z, x, y = map(int, re.findall(r"/tiles/\w+/(\d+)/(\d+)/(\d+)", url)[0])
+        for part in tile.values():
+            inside = [
+                shapely.geometry.shape(one["geometry"]).representative_point() for one in part["features"]
+            ]
+            across, down = (shapely.get_coordinates(inside) / part["extent"] + [x, y]).T / 2**z
+            own = (across * 2**z // 1 == x) & (down * 2**z // 1 == y)
+            lat = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * down))))
+            places += np.stack([across * 360 - 180, lat], axis=1)[own].tolist()
+    found = tab.js("places => places.map(([lon, lat]) => twin.window(lon, lat, 0))", places)
+    return [(one["x"], one["y"]) for one in found if one]
+
+
+@pytest.mark.parametrize("height", [2_000, 6_000, 20_000, 60_000])
+def test_all_that_a_tile_holds_is_in_the_picture(tab: Tab, height: float):
+    # a sign covers what is missing under it
+    _switch(tab, "addresses", visible=False)
+    tab.look(LON, LAT, height, pitch=-90)
+    held = _held(tab, "buildings")
+    picture = pixels(tab, 0, 0, SIZE["width"], SIZE["height"]).astype(int)
+    bare = np.abs(picture - _ground(tab)).max(axis=2) < 4
+    scale = picture.shape[1] / SIZE["width"]
+    _switch(tab, "addresses", visible=True)
+    places = [
+        (round(y * scale), round(x * scale))
+        for x, y in held
+        # beside the panels
+        if 100 < x < SIZE["width"] - 100 and 70 < y < SIZE["height"] - 70
+    ]
+    assert len(places) > 20
+    missing = [(y, x) for y, x in places if bare[y - 1 : y + 2, x - 1 : x + 2].all()]
+    assert len(missing) <= 0.01 * len(places), missing
+
+
+def test_signs_do_not_pile_up_from_afar(tab: Tab):
+    tab.look(LON, LAT, 100_000, pitch=-90)
+    # the city is less than 50 pixels wide
+    assert 1 <= len(_held(tab, "addresses")) <= 4
 
 
 def test_a_fast_zoom_passes_the_zooms_between_by(tab: Tab):

@@ -87,7 +87,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   const extent = layer.extent ?? context.config.surroundings;
   const provider = (await ShapeTiles.fromUrl(context.url(layer, decodeURI(localUrl(url))), {
     extent: Rectangle.fromDegrees(...padded(extent)),
-    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent, layer.count)), maxzoom),
+    minZoom: Math.min(Math.max(minzoom, lowestZoom(extent, layer)), maxzoom),
     maxZoom: maxzoom,
   })) as ShapeTiles;
   provider.outlined = isOutlined(layer);
@@ -100,11 +100,15 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Shapes | 
   return new Shapes(layer, tileset, provider, context);
 }
 
-/** The zoom at which a layer lies within four tiles: from farther away there is nothing to see in fewer. Of a small layer all is seen at once. */
-function lowestZoom([west, south, east, north]: readonly number[] & { length: 4 }, count: number): number {
+/**
+ * The zoom at which a layer lies within four tiles: from farther away there is nothing to see in fewer. Of a small layer all is seen at
+ * once. A sign of merged points is as large from anywhere: only in a coarser tile are there fewer.
+ */
+function lowestZoom([west, south, east, north]: readonly number[] & { length: 4 }, { count, geometryType }: LayerConfig): number {
   const wide = Math.max(east! - west!, (north! - south!) / Math.max(Math.cos((south! * Math.PI) / 180), 0.1), 1e-6);
   const zoom = Math.max(Math.floor(Math.log2(360 / wide)), 0);
-  return count <= FEW && zoom >= LOWEST_ZOOM - FEW_ZOOMS ? LOWEST_ZOOM : Math.min(zoom, LOWEST_ZOOM);
+  if (count <= FEW && zoom >= LOWEST_ZOOM - FEW_ZOOMS) return LOWEST_ZOOM;
+  return /Line|Polygon/.test(geometryType) ? Math.min(zoom, LOWEST_ZOOM) : 0;
 }
 
 /** Room for features that an edit moves beyond today's extent: the tile tree cannot grow later. */
