@@ -16,14 +16,25 @@ server = both.server
 
 
 def test_it_opens_with_every_visible_layer_drawn_and_no_foreign_request(tab: Tab):
-    drawn = {(one["layer"], one["form"]): len(one["urls"]) for one in tab.js("window.twin.tiles()")}
+    drawn = _drawn(tab)
     assert drawn[("buildings", "scene")] > 0
     assert drawn[("building_parts", "scene")] > 0
-    assert drawn[("pipelines", "scene")] > 0
     assert drawn[("roads", "vector")] > 0
     assert drawn[("street_assets", "vector")] > 0
+    # what is buried is asked for where it is seen
+    assert not drawn.get(("pipelines", "scene"))
+    tab.js("window.twin.set({underground: true})")
+    tab.ready()
+    assert _drawn(tab)[("pipelines", "scene")] > 0
+    tab.js("window.twin.set({underground: false})")
+    tab.ready()
     assert tab.foreign == []
     assert tab.complaints == []
+
+
+def _drawn(tab: Tab) -> dict[tuple[str, str], int]:
+    """Tiles that are there, by layer and form."""
+    return {(one["layer"], one["form"]): len(one["urls"]) for one in tab.js("window.twin.tiles()")}
 
 
 def test_a_click_opens_the_card_with_titles_units_and_provenance(tab: Tab):

@@ -124,6 +124,7 @@ def test_the_configuration_says_how_to_draw_every_layer(server: Server):
         "buildings",
         "building_parts",
         "pipelines",
+        "street_assets",
     }
     for layer in layers.values():
         assert set(layer["title"]) >= {"zh-CN", "en"}
