@@ -191,6 +191,8 @@ VALUES = {
     "sha": "0" * 64,
     "number": "0",
     "path": "tileset.json",
+    # of the quadtrees of implicit tiling: a root, and a place in it
+    **{"rz": "13", "rx": "4664", "ry": "2378", "set": "0", "level": "0"},
 }
 
 

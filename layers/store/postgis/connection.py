@@ -93,6 +93,8 @@ def _refused(error: BaseException, con: Connection | None) -> TwinError:
     text, which names hosts and users."""
     if isinstance(error, errors.TooManyConnections) or "too many" in str(error):
         return Busy("the city's database has no free connection; try again")
+    if isinstance(error, errors.DiskFull) or _NO_SPACE in str(error):
+        return Unavailable(_DISK_FULL)
     if (con is not None and con.closed) or any(word in str(error) for word in _ENDED):
         return ConnectionLost("the city's database does not answer")
     if isinstance(error, psycopg.Error) and "starting up" not in str(error):
@@ -120,6 +122,8 @@ class ConnectionLost(Unavailable):
     """The connection ended under a call: the server was stopped, or ended it. A read may try again."""
 
 
+_DISK_FULL = "the disk of the city's database is full"
+_NO_SPACE = "No space left on device"  # strerror(3) of ENOSPC, where a connection is refused without a code
 _TEXT_BUSY = "the city's database is busy with another change; try again"
 
 
@@ -136,7 +140,7 @@ def translate(error: psycopg.Error) -> TwinError | None:
     if isinstance(error, errors.TooManyConnections):
         return Busy("the city's database has no free connection; try again")
     if isinstance(error, errors.DiskFull):
-        return Unavailable("the disk of the city's database is full")
+        return Unavailable(_DISK_FULL)
     if isinstance(error, errors.UniqueViolation):
         return Exists("properties: another feature has a value that must be unique")
     if isinstance(error, psycopg.IntegrityError):
