@@ -217,8 +217,8 @@ def _missing(tab: Tab, layer: str) -> float:
 
 def test_signs_do_not_pile_up_from_afar(tab: Tab):
     tab.look(LON, LAT, 100_000, pitch=-90)
-    # the city is less than 50 pixels wide
-    assert 1 <= len(_held(tab, "addresses")) <= 4
+    # the city is less than 50 pixels wide; finer tiles of the last view stay until the new ones are there
+    until(lambda: 1 <= len(_held(tab, "addresses")) <= 4, 20, "a few signs for all of it")
 
 
 def test_a_fast_zoom_passes_the_zooms_between_by(tab: Tab):
