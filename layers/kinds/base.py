@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +122,8 @@ class Tube:
 
 
 #: Set forms of what stands at points.
-FORMS = ("post", "tree", "lamp", "hydrant", "cover", "cabinet", "signal", "camera", "sign", "pole")
 type Form = Literal["post", "tree", "lamp", "hydrant", "cover", "cabinet", "signal", "camera", "sign", "pole"]
+FORMS: tuple[str, ...] = get_args(Form.__value__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,9 +114,7 @@ def glb(
     named = () if body.skin is None else body.skin.part_table[1:]
     if named and body.skin is not None:
         tables[PARTS] = parts(named, body.skin.part_surfaces[1:]), len(named)
-        ids.append(
-            {"featureCount": len(named), "attribute": 1, "propertyTable": 1, "nullFeatureId": len(named)}
-        )
+        ids.append(_part_ids(len(named)))
     meshes: list[dict[str, Any]] = []
     nodes: list[dict[str, Any]] = []
     packed = pack is not None and steps is not None
@@ -192,6 +190,10 @@ def _primitives(
 def asset(version: str, copyright_: str) -> dict[str, Any]:
     """The ``asset`` of a glTF file or of a tileset: its version and, where there is one, the notice."""
     return {"version": version} | ({"copyright": copyright_} if copyright_ else {})
+
+
+def _part_ids(count: int) -> dict[str, int]:
+    return {"featureCount": count, "attribute": 1, "propertyTable": 1, "nullFeatureId": count}
 
 
 def _extras(beyond: int) -> dict[str, Any]:

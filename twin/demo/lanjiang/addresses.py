@@ -65,8 +65,8 @@ def plates(of: Superblock, laid: Layout, built: list[tuple[Parcel, list[Building
     return made
 
 
-def rooms(house: Building, plate: Plate) -> Iterator[str]:
-    """The rooms behind a plate, by storey and door."""
+def rooms(house: Building) -> Iterator[str]:
+    """The rooms behind each entrance of a building, by storey and door."""
     for storey in range(1, house.storeys + 1):
         for door in range(1, house.doors + 1):
             yield f"{storey}{door:02d}室"

@@ -124,7 +124,7 @@ class Known:
             if not house.doors:
                 continue
             head = addresses.full(self.of, plate)
-            for number, room in enumerate(addresses.rooms(house, plate), 1):
+            for number, room in enumerate(addresses.rooms(house), 1):
                 yield {
                     "户室编码": f"{plate.id}R{number:03d}",
                     "标准地址": f"{head}{room}",
