@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from layers import load
+from layers import kinds, load
 from layers import manifest as manifests
+from layers.errors import BadFile, shown
 from layers.guard import ReadLimits
 from layers.manifest import ManifestEntry
 from layers.model import NOBODY, Author, Report
@@ -24,6 +25,8 @@ from layers.store.base import Store
 WORKERS = min(4, os.cpu_count() or 1)
 #: Seconds that an interrupted load waits for those beside it: they stop at their next batch.
 _LAST = 5.0
+#: The rule by which a file is refused that no reader is for.
+_NOT_READ = "file.type"
 
 type Loads = Callable[[ManifestEntry, load.Progress, Callable[[], None]], Report]
 
@@ -50,9 +53,20 @@ def run(
     """
     wanted = manifests.read(path)
     for entry in wanted.layers:
-        load.permitted(store, entry.id, mode)
+        if not _unknown(entry):
+            load.permitted(store, entry.id, mode)
 
     def one(entry: ManifestEntry, told: load.Progress, turn: Callable[[], None]) -> Report:
+        if reason := _unknown(entry):
+            return _skipped(entry, reason, turn)
+        try:
+            return loaded(entry, told, turn)
+        except BadFile as error:
+            if entry.optional and error.rule == _NOT_READ:
+                return _skipped(entry, error.reason, turn)
+            raise
+
+    def loaded(entry: ManifestEntry, told: load.Progress, turn: Callable[[], None]) -> Report:
         return load.run(
             store,
             entry.file,
@@ -69,6 +83,18 @@ def run(
         )
 
     return _SideBySide(wanted.layers, one, progress or _silent).run(workers)
+
+
+def _unknown(entry: ManifestEntry) -> str:
+    """Why an optional entry is of no kind that there is, else empty."""
+    if not entry.optional or entry.kind is None or entry.kind in kinds.KINDS:
+        return ""
+    return f"there is no kind {shown(entry.kind)} of layers here"
+
+
+def _skipped(entry: ManifestEntry, reason: str, turn: Callable[[], None]) -> Report:
+    turn()
+    return Report(entry.id, entry.kind or "", entry.file.name, skipped=reason)
 
 
 def _silent(_what: str, _done: int, _all: int) -> None:

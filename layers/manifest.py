@@ -37,6 +37,8 @@ class ManifestEntry(Declared):
     id: Annotated[str, AfterValidator(_layer_id)]
     file: Annotated[Path, AfterValidator(_beside)]
     title: Mapping[str, str] = field(default_factory=dict)
+    #: Whether it is skipped, and that is told, where nothing here knows its kind or reads its format.
+    optional: bool = False
 
     @property
     def declared(self) -> Declared:

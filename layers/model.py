@@ -422,7 +422,8 @@ class Report:
     ``scene`` for a tileset, which have no rows; ``vertical_datum`` is then what their heights count from.
     ``set`` is the id of the change set, 0 where nothing changed; ``changed`` tells of how many features that
     there were before a field got another value (or ``geometry``), empty where these were very many.
-    ``version`` is what the model version is called that this is, or that was made current here."""
+    ``version`` is what the model version is called that this is, or that was made current here.
+    ``skipped`` says why an optional file of a manifest was not loaded."""
 
     layer: str
     kind: str
@@ -455,6 +456,7 @@ class Report:
     set: int = 0
     changed: dict[str, int] = field(default_factory=dict)
     version: str = ""
+    skipped: str = ""
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Report:

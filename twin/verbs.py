@@ -143,7 +143,7 @@ def load_manifest(city: Path, manifest: Path, *, mode: str, message: str = "", a
             by=operator(message),
         )
         print_reports(reports, as_json)
-        columns.make(city_settings, store, city, [report.layer for report in reports])
+        columns.make(city_settings, store, city, [each.layer for each in reports if not each.skipped])
 
 
 def layers(city: Path, *, as_json: bool) -> None:
@@ -255,8 +255,9 @@ def _tell(city: Path, action: str, name: str, **facts: Any) -> None:
 def show(report: Report, title: str, *, aside: Path | None = None) -> None:
     """Print a report for people; what became of the rows stands in its first line. ``aside``: where the rows
     that were set aside are, if not in the city's folder."""
-    what = _what(report)
-    out.print(f"{title}: {what}", style="bold", markup=False)
+    out.print(f"{title}: {_what(report)}", style="bold", markup=False)
+    if report.skipped:
+        return
     facts: Mapping[str, object] = {
         "kind": report.kind,
         "driver": report.driver,
@@ -293,6 +294,8 @@ def show(report: Report, title: str, *, aside: Path | None = None) -> None:
 
 
 def _what(report: Report) -> str:
+    if report.skipped:
+        return f"skipped, {report.skipped}"
     if report.raster:
         return _cells(report.raster)
     return _tiles(report.scene) if report.scene else _rows(report)

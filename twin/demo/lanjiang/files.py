@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,97 +15,12 @@ from pyproj import Transformer
 
 from twin.demo.lanjiang import plan, relief
 from twin.demo.lanjiang.frame import GEOGRAPHIC, VERTICAL, Frame
-from twin.demo.lanjiang.survey import NOTE, SHAPE
+from twin.demo.lanjiang.subject import NOTE, SHAPE, Delivery
 
 #: When all files say that they were written: a clock would make another file each time.
 WRITTEN = "2026-01-01"
 #: Metres of a cell of the terrain, and how far it goes beyond the superblocks.
 CELL, BEYOND = 5.0, 60.0
-PLANNING, HOUSING, POLICE = "自然资源和规划局", "住房和城乡建设局", "公安局"
-CIVIL, OPERATION = "民政局", "城市运行管理服务中心"
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A file of a table, and the layer that it becomes. ``cpg``: whether a Shapefile says its encoding."""
-
-    table: str
-    path: str
-    layer: str
-    kind: str
-    title: tuple[str, str]
-    geometry: str = "Polygon"
-    cpg: bool = True
-    id_field: str = ""
-
-
-DELIVERIES = (
-    Delivery("covers", f"{PLANNING}/地表覆盖.gpkg", "land_cover", "cover", ("地表覆盖", "Land cover")),
-    Delivery(
-        "parcels",
-        f"{PLANNING}/规划地块.shp",
-        "parcels",
-        "feature",
-        ("规划地块", "Parcels"),
-        cpg=False,
-        id_field="地块编号",
-    ),
-    Delivery(
-        "roads",
-        f"{PLANNING}/道路中心线.shp",
-        "roads",
-        "road",
-        ("道路", "Roads"),
-        "LineString",
-        id_field="道路编号",
-    ),
-    Delivery(
-        "buildings",
-        f"{HOUSING}/建筑物.gpkg",
-        "buildings",
-        "building",
-        ("建筑物", "Buildings"),
-        id_field="建筑编号",
-    ),
-    Delivery(
-        "plates",
-        f"{POLICE}/门牌地址.csv",
-        "addresses",
-        "address",
-        ("门牌地址", "Door plates"),
-        "Point",
-        id_field="地址编码",
-    ),
-    Delivery(
-        "rooms", f"{POLICE}/户室.csv", "rooms", "address", ("户室", "Rooms"), "Point", id_field="户室编码"
-    ),
-    Delivery(
-        "communities",
-        f"{CIVIL}/社区.gpkg",
-        "communities",
-        "boundary",
-        ("社区", "Communities"),
-        id_field="行政区代码",
-    ),
-    Delivery(
-        "units",
-        f"{OPERATION}/单元网格.shp",
-        "unit_grids",
-        "boundary",
-        ("单元网格", "Unit grids"),
-        id_field="网格编码",
-    ),
-    Delivery(
-        "components",
-        f"{OPERATION}/城市部件.shp",
-        "street_assets",
-        "component",
-        ("城市部件", "City components"),
-        "Point",
-        id_field="部件标识码",
-    ),
-)
-TERRAIN = f"{PLANNING}/数字高程模型.tif"
 
 
 def write(delivery: Delivery, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> None:
@@ -162,7 +76,7 @@ def _csv(file: Path, parts: Iterator[pa.Table], frame: Frame) -> None:
             )
 
 
-def terrain(size: str, seed: int, folder: Path, frame: Frame) -> None:
+def terrain(size: str, seed: int, file: Path, frame: Frame) -> None:
     """Write the heights of the ground, cells of which a smaller city has the same."""
     import rasterio
     from rasterio.transform import from_origin
@@ -184,7 +98,6 @@ def terrain(size: str, seed: int, folder: Path, frame: Frame) -> None:
         "compress": "deflate",
         "predictor": 3,
     }
-    file = folder / TERRAIN
     file.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(file, "w", **profile) as out:
         for row in range(0, len(y), 256):

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -17,8 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from layers.errors import BadParameter, Exists
-from twin.demo.lanjiang import files, names, plan, survey
-from twin.demo.lanjiang.frame import GEOGRAPHIC, Frame
+from twin.demo.lanjiang import files, names, plan
+from twin.demo.lanjiang.frame import Frame
+from twin.demo.lanjiang.known import Known
+from twin.demo.lanjiang.subject import City, Entry, Subject
+from twin.demo.lanjiang.subjects import SUBJECTS
 
 #: Superblocks whose tables are kept in one file while the city is made.
 _TOGETHER = 4
@@ -39,10 +41,11 @@ def generate(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as name:
         parts = _parts(Path(name), size, seed, frame, workers or os.cpu_count() or 1)
-        truth = _write(out, parts, size, seed, frame)
+        city = City(size, seed, frame, out, partial(_read, parts))
+        truth, entries = _written(city)
     (out / "truth.json").write_text(json.dumps(truth, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    (out / "load.yml").write_text(_manifest(), "utf-8")
-    (out / "city.yml").write_text(_city(frame), "utf-8")
+    (out / "load.yml").write_text(_manifest(entries), "utf-8")
+    (out / "city.yml").write_text(_settings(frame, entries), "utf-8")
     (out / "说明.txt").write_text(f"{names.CITY}：{names.NOTICE}。\n", "utf-8")
     return truth
 
@@ -64,13 +67,21 @@ def _made(folder: Path, cells: list[tuple[int, int]], size: str, seed: int, fram
     folder.mkdir()
     found: dict[str, list[pa.Table]] = {}
     for i, j in cells:
-        for name, table in survey.tables(seed, i, j, size, frame).items():
+        known = Known(seed, i, j, size)
+        for name, table in tables(known, frame).items():
             found.setdefault(name, []).append(table)
-    for name, tables in found.items():
-        whole = pa.concat_tables(tables).combine_chunks()
+    for name, several in found.items():
+        whole = pa.concat_tables(several).combine_chunks()
         with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_file(file, whole.schema) as writer:
             writer.write_table(whole)
     return folder
+
+
+def tables(known: Known, frame: Frame) -> dict[str, pa.Table]:
+    """The tables of a superblock, by name; one without rows is left out."""
+    deliveries = (each for subject in SUBJECTS for each in subject.deliveries)
+    made = {each.table: each.made(known, frame) for each in deliveries}
+    return {name: table for name, table in made.items() if table is not None}
 
 
 def _read(parts: list[Path], table: str) -> Iterator[pa.Table]:
@@ -80,66 +91,78 @@ def _read(parts: list[Path], table: str) -> Iterator[pa.Table]:
                 yield pa.ipc.open_file(source).read_all()
 
 
-def _write(out: Path, parts: list[Path], size: str, seed: int, frame: Frame) -> dict[str, Any]:
-    counts: Counter[str] = Counter()
+def _written(city: City) -> tuple[dict[str, Any], list[Entry]]:
+    """Write what each subject delivers; what is true of the city, and the lines of its manifest."""
+    counts: dict[str, int] = {}
     hashes: dict[str, str] = {}
-    for delivery in files.DELIVERIES:
-        digest = hashlib.sha256()
-
-        def seen(name: str = delivery.table, digest: Any = digest) -> Iterator[pa.Table]:
-            for table in _read(parts, name):
-                counts[name] += len(table)
-                for row in table.to_pylist():
-                    digest.update(repr(tuple(row.values())).encode())
-                yield table
-
-        files.write(delivery, seen(), out, frame)
-        hashes[delivery.table] = digest.hexdigest()
-    files.terrain(size, seed, out, frame)
-    return {
+    further: dict[str, Any] = {}
+    entries: list[Entry] = []
+    for subject in SUBJECTS:
+        for name, (count, digest) in _delivered(subject, city).items():
+            counts[name], hashes[name] = count, digest
+        if subject.whole is not None:
+            made = subject.whole(city)
+            entries += made.entries
+            counts |= made.counts
+            hashes |= made.hashes
+            if made.truth:
+                further[subject.name] = made.truth
+        entries += subject.deliveries
+    truth = {
         "city": names.CITY,
         "notice": names.NOTICE,
         "code": names.CODE,
-        "size": size,
+        "size": city.size,
         "edition": "clean",
-        "seed": seed,
-        "at": [frame.lon, frame.lat],
-        "crs": f"EPSG:{frame.epsg}",
-        "counts": dict(counts),
+        "seed": city.seed,
+        "at": [city.frame.lon, city.frame.lat],
+        "crs": f"EPSG:{city.frame.epsg}",
+        "counts": counts,
         "rows_sha256": hashes,
         "faults": [],
     }
+    return truth | further, entries
 
 
-def _manifest() -> str:
+def _delivered(subject: Subject, city: City) -> dict[str, tuple[int, str]]:
+    """Write the tables of a subject; how many rows each has, and their hash."""
+    found = {}
+    for delivery in subject.deliveries:
+        rows = _Rows()
+        files.write(delivery, rows.seen(city.tables(delivery.table)), city.out, city.frame)
+        found[delivery.table] = (rows.count, rows.digest.hexdigest())
+    return found
+
+
+class _Rows:
+    """Rows that go by: their number, and a hash of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.digest = hashlib.sha256()
+
+    def seen(self, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for table in parts:
+            self.count += len(table)
+            for row in table.to_pylist():
+                self.digest.update(repr(tuple(row.values())).encode())
+            yield table
+
+
+def _manifest(entries: list[Entry]) -> str:
     lines = [f"# {names.CITY}：{names.NOTICE}", "layers:"]
-    terrain = (
-        f"  - {{id: terrain, file: {files.TERRAIN}, kind: terrain, title: {{zh-CN: 地形, en: Terrain}}}}"
-    )
-    lines.append(terrain)
-    for one in files.DELIVERIES:
+    for one in entries:
+        said = {"id": one.layer, "file": one.path, "kind": one.kind, **one.declared}
+        if one.optional:
+            said["optional"] = "true"
         chinese, english = one.title
-        said = f"id: {one.layer}, file: {one.path}, kind: {one.kind}"
-        if one.id_field:
-            said += f", id_field: {one.id_field}"
-        if one.path.endswith(".csv"):
-            said += f", crs: EPSG:{GEOGRAPHIC}"
-        lines.append(f"  - {{{said}, title: {{zh-CN: {chinese}, en: {english}}}}}")
+        words = ", ".join(f"{name}: {value}" for name, value in said.items())
+        lines.append(f"  - {{{words}, title: {{zh-CN: {chinese}, en: {english}}}}}")
     return "\n".join(lines) + "\n"
 
 
-def _city(frame: Frame) -> str:
-    shown = {
-        "land_cover": True,
-        "parcels": False,
-        "roads": True,
-        "buildings": True,
-        "addresses": False,
-        "rooms": False,
-        "communities": False,
-        "unit_grids": False,
-        "street_assets": True,
-    }
+def _settings(frame: Frame, entries: list[Entry]) -> str:
+    seen = [one for one in entries if not one.optional]
     return "\n".join(
         [
             f"# {names.CITY}: {names.NOTICE}",
@@ -149,7 +172,7 @@ def _city(frame: Frame) -> str:
             f"view: {{lon: {frame.lon}, lat: {frame.lat - 0.012}, height: 1500, heading: 0, pitch: -45}}",
             f"credits: [{{text: {names.NOTICE}}}]",
             "layers:",
-            *(f"  {layer}: {{visible: {str(seen).lower()}}}" for layer, seen in shown.items()),
+            *(f"  {one.layer}: {{visible: {str(one.visible).lower()}}}" for one in seen),
             "",
         ]
     )

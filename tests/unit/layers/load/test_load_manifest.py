@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layers import load_manifest
-from layers.errors import BadFile
+from layers.errors import BadFile, BadParameter
 from layers.store import geopackage
 from layers.store.base import Store
 
@@ -94,3 +94,28 @@ def test_an_interruption_ends_all_of_them(store: Store, tmp_path: Path) -> None:
         load_manifest.run(store, manifest, progress=told, workers=2)
     assert not store.layers()
     assert not [one for one in threading.enumerate() if one.name.startswith("load-")]
+
+
+def test_what_nothing_here_takes_is_skipped_where_it_is_optional(store: Store, tmp_path: Path) -> None:
+    written(tmp_path, first=300, other=3, last=2)
+    (tmp_path / "drawing.bin").write_bytes(bytes(range(256)) * 20)
+    entries = [
+        {"id": "first", "file": "first.geojson", "kind": "feature"},
+        {"id": "moods", "file": "other.geojson", "kind": "mood", "optional": True},
+        {"id": "drawing", "file": "drawing.bin", "kind": "feature", "optional": True},
+        {"id": "last", "file": "last.geojson", "kind": "feature", "optional": True},
+    ]
+    (tmp_path / "load.yml").write_text(json.dumps({"layers": entries}), "utf-8")
+    reports = load_manifest.run(store, tmp_path / "load.yml", workers=2)
+    assert [(one.layer, one.kept, one.skipped) for one in reports] == [
+        ("first", 300, ""),
+        ("moods", 0, "there is no kind mood of layers here"),
+        ("drawing", 0, "the file is binary and of no type that is read"),
+        ("last", 2, ""),
+    ]
+    assert [layer.id for layer in store.layers()] == ["first", "last"]
+    for entry in entries:
+        entry.pop("optional", None)
+    (tmp_path / "load.yml").write_text(json.dumps({"layers": entries}), "utf-8")
+    with pytest.raises((BadFile, BadParameter)):
+        load_manifest.run(store, tmp_path / "load.yml", mode="replace")

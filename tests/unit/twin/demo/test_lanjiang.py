@@ -15,10 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import BadParameter, Exists
-from twin.demo.lanjiang import components, files, generate, names, plan, quads, relief, survey
+from twin.demo.lanjiang import components, generate, names, plan, quads, relief, survey
 from twin.demo.lanjiang.frame import Frame
+from twin.demo.lanjiang.known import Known
+from twin.demo.lanjiang.subject import SHAPE
+from twin.demo.lanjiang.subjects import SUBJECTS
 
 SEED = 1
+DELIVERIES = [each for subject in SUBJECTS for each in subject.deliveries]
+TABLES = [each.table for each in DELIVERIES]
 #: Of the rows of size S with that seed: who changes a module on purpose changes its own line and no other.
 GOLDEN = {
     "covers": "90ca7151dc06488b00d903233924f0960a4e80621b386ca49791c59b4f8e07d2",
@@ -46,9 +51,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def known() -> list[survey.Known]:
+def known() -> list[Known]:
     """The superblocks of size S."""
-    return [survey.Known(SEED, *cell, "S") for cell in plan.cells("S")]
+    return [Known(SEED, *cell, "S") for cell in plan.cells("S")]
 
 
 def test_the_rows_are_those_of_before(city: Path) -> None:
@@ -64,10 +69,10 @@ def test_processes_and_runs_give_the_same_bytes(city: Path, tmp_path: Path) -> N
 
 def test_another_seed_is_another_city_and_another_place_moves_it(city: Path) -> None:
     here, there = Frame(), Frame(lon=87.0, lat=43.5)
-    table = survey.tables(SEED, 0, 0, "S", here)["buildings"]
-    assert not survey.tables(SEED + 1, 0, 0, "S", here)["buildings"].equals(table)
-    moved = survey.tables(SEED, 0, 0, "S", there)["buildings"]
-    assert moved.drop_columns(survey.SHAPE).equals(table.drop_columns(survey.SHAPE))
+    table = generate.tables(Known(SEED, 0, 0, "S"), here)["buildings"]
+    assert not generate.tables(Known(SEED + 1, 0, 0, "S"), here)["buildings"].equals(table)
+    moved = generate.tables(Known(SEED, 0, 0, "S"), there)["buildings"]
+    assert moved.drop_columns(SHAPE).equals(table.drop_columns(SHAPE))
     assert (here.epsg, there.epsg) == (4547, 4538)
     lonlat = there.lonlat(np.zeros((1, 2)))[0]
     assert np.abs(lonlat - (87.0, 43.5)).max() < 1e-5
@@ -93,17 +98,17 @@ def test_a_smaller_city_is_a_part_of_a_larger_one() -> None:
     assert cells["S"] < cells["M"] < cells["L"]
     frame = Frame()
     larger = [
-        survey.tables(SEED, *cell, "M", frame)
+        generate.tables(Known(SEED, *cell, "M"), frame)
         for cell in [*cells["S"], (2, -1), (2, -2), (2, 0), *((i, 1) for i in (-1, 0, 1))]
     ]
-    for name in survey.TABLES:
+    for name in TABLES:
         every = {tuple(row.items()) for part in larger if name in part for row in part[name].to_pylist()}
         for cell in cells["S"]:
-            own = survey.tables(SEED, *cell, "S", frame).get(name)
+            own = generate.tables(Known(SEED, *cell, "S"), frame).get(name)
             assert own is None or {tuple(row.items()) for row in own.to_pylist()} <= every
 
 
-def test_nothing_lies_in_another(known: list[survey.Known]) -> None:
+def test_nothing_lies_in_another(known: list[Known]) -> None:
     houses = [shapely.Polygon(one.ring) for each in known for _, built in each.built for one in built]
     assert shapely.is_valid(houses).all()
     assert min(shapely.area(houses)) > 20
@@ -117,7 +122,7 @@ def test_nothing_lies_in_another(known: list[survey.Known]) -> None:
         assert (common <= least).all()
 
 
-def test_buildings_stand_on_their_parcels_and_parcels_beside_their_roads(known: list[survey.Known]) -> None:
+def test_buildings_stand_on_their_parcels_and_parcels_beside_their_roads(known: list[Known]) -> None:
     for each in known:
         streets = [
             shapely.LineString([one.start, one.end]).buffer(plan.WIDTHS[one.cls] / 2 - 0.05, cap_style="flat")
@@ -132,28 +137,28 @@ def test_buildings_stand_on_their_parcels_and_parcels_beside_their_roads(known: 
             assert streets[parcel.street].distance(shape) < 0.2
 
 
-def test_every_address_is_alone_and_in_its_building(known: list[survey.Known]) -> None:
+def test_every_address_is_alone_and_in_its_building(known: list[Known]) -> None:
     whole: Counter[str] = Counter()
     ids: Counter[str] = Counter()
     for each in known:
         houses = {one.id: shapely.Polygon(one.ring) for _, built in each.built for one in built}
-        named = {row["道路名称"] for row in each.roads()} | {
+        named = {row["道路名称"] for row in survey.roads(each)} | {
             names.main_road(True, each.of.j + 1, each.of.i),
             names.main_road(False, each.of.i + 1, each.of.j),
         }
-        for plate, row in zip(each.plates, each.doors(), strict=True):
+        for plate, row in zip(each.plates, survey.door_plates(each), strict=True):
             assert houses[plate.building].contains(shapely.Point(plate.place))
             assert plate.street in named
             whole[row["标准地址"]] += 1
             ids[plate.id] += 1
         assert {plate.building for plate in each.plates} == set(houses)
-        whole.update(row["标准地址"] for row in each.rooms() if not row["标准地址"].endswith("室"))
+        whole.update(row["标准地址"] for row in survey.room_rows(each) if not row["标准地址"].endswith("室"))
     assert len(whole) > 1_000
     assert [one for one, count in whole.items() if count > 1] == []
     assert max(ids.values()) == 1
 
 
-def test_odd_and_even_numbers_lie_on_two_sides(known: list[survey.Known]) -> None:
+def test_odd_and_even_numbers_lie_on_two_sides(known: list[Known]) -> None:
     sides: dict[tuple[int, int, int], set[tuple[int, bool]]] = {}
     for each in known:
         for plate in each.plates:
@@ -186,21 +191,21 @@ def test_the_ground_rises_from_the_river() -> None:
     assert float(relief.height(*np.array(plan.HILL).reshape(2, 1))[0]) > 110
 
 
-def test_every_place_lies_in_one_cell_of_each_set(known: list[survey.Known]) -> None:
+def test_every_place_lies_in_one_cell_of_each_set(known: list[Known]) -> None:
     random = np.random.default_rng(3)
     for each in known:
         west, south, east, north = shapely.Polygon(each.of.quad).bounds
         places = shapely.points(random.uniform((west, south), (east, north), (200, 2)))
         inside = shapely.contains(shapely.Polygon(each.of.quad), places)
-        cells = [row[survey.SHAPE] for row in each.units()]
+        cells = [row[SHAPE] for row in survey.unit_grids(each)]
         met = np.bincount(shapely.STRtree(cells).query(places, predicate="intersects")[0], minlength=200)
         assert (met[inside] == 1).all()
-    codes = [row["网格编码"] for each in known for row in each.units()]
+    codes = [row["网格编码"] for each in known for row in survey.unit_grids(each)]
     assert len(set(codes)) == len(codes)
     assert {len(code) for code in codes} == {15}
 
 
-def test_components_stand_beside_roads_and_have_codes_of_their_own(known: list[survey.Known]) -> None:
+def test_components_stand_beside_roads_and_have_codes_of_their_own(known: list[Known]) -> None:
     codes: list[str] = []
     for each in known:
         made = components.components(SEED, each.of, each.laid)
@@ -211,7 +216,7 @@ def test_components_stand_beside_roads_and_have_codes_of_their_own(known: list[s
             assert not len(shapely.STRtree(houses).query(places, predicate="intersects")[0])
     assert len(set(codes)) == len(codes)
     assert {len(code) for code in codes} == {16}
-    largest = survey.Known(SEED, -21, 24, "L")
+    largest = Known(SEED, -21, 24, "L")
     last = max(components.components(SEED, largest.of, largest.laid), key=lambda one: one.code[10:])
     assert len(last.code) == 16
 
@@ -224,10 +229,10 @@ def test_no_superblock_has_more_of_a_class_than_it_has_numbers() -> None:
 
 
 def test_shapefiles_have_room_for_the_names_of_columns() -> None:
-    tables = survey.tables(SEED, 0, 0, "S", Frame())
-    for delivery in files.DELIVERIES:
+    tables = generate.tables(Known(SEED, 0, 0, "S"), Frame())
+    for delivery in DELIVERIES:
         if delivery.path.endswith(".shp"):
-            names_ = [one for one in tables[delivery.table].column_names if one != survey.SHAPE]
+            names_ = [one for one in tables[delivery.table].column_names if one != SHAPE]
             assert max(len(name.encode("gbk")) for name in names_) <= 10
 
 

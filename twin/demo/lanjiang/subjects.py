@@ -1,0 +1,8 @@
+"""Whoever makes something of the city: a new module is named here, and nowhere else."""
+
+from __future__ import annotations
+
+from twin.demo.lanjiang import survey
+from twin.demo.lanjiang.subject import Subject
+
+SUBJECTS: tuple[Subject, ...] = (survey.SUBJECT,)
