@@ -7,7 +7,8 @@ so making a tile gathers bytes and formats nothing.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,9 +37,11 @@ _TAIL = np.arange(8, 0, -1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 #: What is before the eight bytes of a number (double_value).
 _DOUBLE = _VALUES + b"\x09\x19"
+_FALSE, _TRUE = _VALUES + b"\x02\x38\x00", _VALUES + b"\x02\x38\x01"
 _NOTHING = np.empty(0, np.uint8)
 _KINDS: Mapping[str, Kind] = {"integer": "i", "number": "d", "boolean": "b"}
 _PYTHON = {"s": str, "i": int, "d": float, "b": bool}
+_NUMBERS = {"s": np.uint8, "i": np.int64, "d": np.float64, "b": np.uint8}
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -150,9 +153,17 @@ class Encoder:
     def __init__(self, type_: FieldType) -> None:
         self._kind: Kind = _KINDS.get(type_, "s")
         self._pieces: list[pa.DictionaryArray] = []
+        self._few: list[Any] = []
 
     def add(self, column: Sequence[Any]) -> None:
         """Python values (None for null) of the declared type; what cannot be of it is null."""
+        if not self._pieces and len(self._few) + len(column) <= _FEW:
+            self._few += column
+            return
+        few, self._few = self._few, []
+        self._take_in([*few, *column] if few else column)
+
+    def _take_in(self, column: Sequence[Any]) -> None:
         import pyarrow as pa
 
         array = _arrow(column, self._kind)
@@ -163,10 +174,11 @@ class Encoder:
 
     def column(self) -> DictionaryColumn:
         """All that was taken in, with a dictionary in order of first use."""
+        if not self._pieces:
+            few, self._few = self._few, []
+            return _of_few(few, self._kind)
         import pyarrow as pa
 
-        if not self._pieces:
-            self.add([])
         pieces = self._pieces
         if len(pieces) > 1:
             pieces = pa.chunked_array(pieces).unify_dictionaries().chunks
@@ -174,6 +186,30 @@ class Encoder:
         distinct = pieces[-1].dictionary
         self._pieces = []
         return DictionaryColumn(np.concatenate(codes), _made(self._kind, distinct))
+
+
+def _of_few(column: Sequence[Any], kind: Kind) -> DictionaryColumn:
+    """As :meth:`Encoder.column`, of a few values: calls of Arrow and numpy would cost more than these."""
+    entry_of = _ENTRIES[kind]
+    seen: dict[bytes, int] = {}  # by entry: distinct values have distinct ones, 0.0 and -0.0 too
+    distinct: list[Any] = []
+    codes: list[int] = []
+    for given in column:
+        value = _exact(given, kind)
+        if value is None:
+            codes.append(-1)
+            continue
+        code = seen.setdefault(entry_of(value), len(distinct))
+        if code == len(distinct):
+            distinct.append(value)
+        codes.append(code)
+    offsets = np.zeros(len(seen) + 1, np.int64)
+    np.cumsum([len(entry) for entry in seen], out=offsets[1:])
+    blob = np.frombuffer(b"".join(seen), np.uint8)
+    numbers = np.array([] if kind == "s" else distinct, _NUMBERS[kind])
+    sizes = [len(text.encode()) for text in distinct] if kind == "s" else []
+    values = Values(kind, blob, offsets, np.array(sizes, np.uint32), numbers)
+    return DictionaryColumn(np.array(codes, np.int32), values)
 
 
 def encode(column: Sequence[Any], type_: FieldType) -> DictionaryColumn:
@@ -215,7 +251,7 @@ def _doubles(numbers: NDArray[np.float64]) -> Values:
 
 
 def _booleans(numbers: NDArray[np.uint8]) -> Values:
-    entries = np.tile(np.frombuffer(_VALUES + b"\x02\x38\x00", np.uint8), (len(numbers), 1))
+    entries = np.tile(np.frombuffer(_FALSE, np.uint8), (len(numbers), 1))
     entries[:, -1] = numbers
     offsets = np.arange(len(numbers) + 1, dtype=np.int64) * entries.shape[1]
     return Values("b", entries.ravel(), offsets, np.empty(0, np.uint32), numbers)
@@ -326,6 +362,25 @@ def _marks(values_: Values) -> NDArray[np.uint64]:
     return tails.ravel() + (ends - starts).ravel().astype(np.uint64) * _ODD
 
 
+def _text_entry(value: str) -> bytes:
+    text = value.encode()
+    return _head(len(text)) + text
+
+
+def _integer_entry(value: int) -> bytes:
+    # sint_value of a negative number, as in :func:`integers`
+    coded = varint(~value << 1 | 1 if value < 0 else value)
+    return _VALUES + varint(len(coded) + 1) + (b"\x30" if value < 0 else b"\x20") + coded
+
+
+_ENTRIES: Mapping[Kind, Callable[[Any], bytes]] = {
+    "s": _text_entry,
+    "i": _integer_entry,
+    "d": lambda value: _DOUBLE + struct.pack("<d", value),
+    "b": lambda value: _TRUE if value else _FALSE,
+}
+
+
 def varint(value: int) -> bytes:
     """A base-128 varint of a number that is not negative."""
     if value < 0x80:
@@ -336,6 +391,15 @@ def varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _exact(value: Any, kind: Kind) -> Any:
+    """As :func:`_typed`, at once for what is of the type already."""
+    if type(value) is not _PYTHON[kind]:
+        return _typed(value, kind)
+    if isinstance(value, str):
+        return value if value.isascii() else _typed(value, kind)
+    return None if kind == "i" and value not in _INT64 else value
 
 
 def _typed(value: Any, kind: Kind) -> Any:

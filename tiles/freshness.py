@@ -187,7 +187,7 @@ class Freshness:
             return []
         with self._lock:
             changes = self._restart() if now < self.seq or self._store.epoch != self.epoch else []
-            while page := self._store.changes(self.seq, _PAGE):
+            while self.seq < now and (page := self._store.changes(self.seq, _PAGE)):
                 if self._listen:
                     self._listen(page)
                 self._take(page)

@@ -256,26 +256,45 @@ def everything(
     con: Connection, table: LayerTable, fids: Sequence[int] | None, meshes: bool, *, placed: bool = True
 ) -> tuple[SnapshotState, Rows]:
     """Features as columns, if ``placed`` those that have a geometry; within the caller's transaction."""
-    conditions = [f"{table.shape} IS NOT NULL AND NOT ST_IsEmpty({table.shape})"] if placed else []
+    conditions = [_placed(table)] if placed else []
     values = []
     if fids is not None:
         conditions.append(f"{table.fid} = ANY(%s)")
         values.append([int(f) for f in fids])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    columns = "".join(f", {table.column(f)}" for f in table.fields)
     hold(con, table.raw)
     now = moment(con, table.schema, table)
     with ReadingErrors():
         rows = con.execute(
-            f"SELECT {table.fid}, {shape_sql(table, True)}{columns} FROM {table.relation} t{where}"
-            " ORDER BY 1",
-            values,
-            binary=True,
+            f"SELECT {_columns(table)} FROM {table.relation} t{where} ORDER BY 1", values, binary=True
         ).fetchall()
     found = as_columns(table, table.fields, rows)
     found = unreadable.placed(found) if placed else found
     bodies_ = _meshes(con, table, fids) if meshes and table.source is None else {}
     return now, replace(found, meshes=bodies_)
+
+
+def some(con: Connection, table: LayerTable, fids: Sequence[int]) -> tuple[SnapshotState, Rows]:
+    """A few features that have a geometry as columns, in one statement."""
+    sql = table.memo.get("some")
+    if sql is None:
+        sql = table.memo["some"] = (
+            f"SELECT s.state, {_columns(table)} FROM ({state_sql(table.schema, table)}) s"
+            f" LEFT JOIN {table.relation} t ON {table.fid} = ANY(%s) AND {_placed(table)} ORDER BY 2"
+        )
+    with ReadingErrors():
+        records = con.execute(sql, ([int(f) for f in fids],), binary=True).fetchall()
+    rows = [one[1:] for one in records if one[1] is not None]
+    return state(records[0][0]), unreadable.placed(as_columns(table, table.fields, rows))
+
+
+def _placed(table: LayerTable) -> str:
+    return f"{table.shape} IS NOT NULL AND NOT ST_IsEmpty({table.shape})"
+
+
+def _columns(table: LayerTable) -> str:
+    columns = "".join(f", {table.column(f)}" for f in table.fields)
+    return f"{table.fid}, {shape_sql(table, True)}{columns}"
 
 
 def _meshes(con: Connection, table: LayerTable, fids: Sequence[int] | None) -> dict[int, Mesh]:

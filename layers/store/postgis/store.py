@@ -69,6 +69,8 @@ from layers.wkb import fault
 
 #: Moments whose layers are kept known.
 _PASTS = 16
+#: Features that are read in one statement, which has the time of a query.
+_AT_ONCE = 1_000
 
 
 class PostgisStore(EditedStore):
@@ -228,6 +230,8 @@ class PostgisStore(EditedStore):
         return number
 
     def rows(self, layer_id: str, fids: Sequence[int] | None = None, *, meshes: bool = False) -> Rows:
+        if fids is not None and len(fids) <= _AT_ONCE and not meshes:
+            return self._catalogue.of(layer_id, lambda con, table: read.some(con, table, fids))[1]
         for attempt in range(TRIES):
             table = self._catalogue.table(layer_id)
             try:

@@ -54,6 +54,32 @@ def test_a_few_rows_of_many_values_bring_their_own_alone() -> None:
     assert len(joined.values) == 2
 
 
+MIXED: dict[str, list[Any]] = {
+    "string": ["a", "宅", "\ud800x", "x" * 200, 3, None, ""],
+    "integer": [0, -1, 1, 127, 128, 2**63 - 1, -(2**63), 2**63, True, "7", "x", 1.5, None],
+    "number": [0.0, -0.0, float("nan"), 1, "2", "x", None, 1e300],
+    "boolean": [True, False, 0, 1, None, "x"],
+}
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 400])
+@pytest.mark.parametrize("type_", ["string", "integer", "number", "boolean"])
+def test_few_values_give_the_same_column_as_many_do(
+    type_: FieldType, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = random.Random(count).choices(MIXED[type_], k=count)
+    few = dictionary.encode(values, type_)
+    monkeypatch.setattr(dictionary, "_FEW", -1)
+    many = dictionary.encode(values, type_)
+    pairs = [(few.codes, many.codes)]
+    pairs += [
+        (getattr(few.values, at), getattr(many.values, at)) for at in ("blob", "offsets", "text", "numbers")
+    ]
+    for one, other in pairs:
+        assert one.dtype == other.dtype
+        assert one.tobytes() == other.tobytes()
+
+
 @pytest.mark.parametrize(
     ("type_", "values", "another"),
     [
