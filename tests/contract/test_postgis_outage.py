@@ -244,3 +244,73 @@ def test_a_connection_that_is_ended_while_it_is_made_costs_no_call(database: Dat
         pool.close()
         guard.close()
     assert ended
+
+
+SLOW = "SELECT pg_sleep(3)"
+
+
+def _lasting(guard: Guard, url: str) -> None:
+    """A call that lasts longer than two probes do, and must come to its end."""
+    with psycopg.connect(url, autocommit=True) as con, guard.watched(con, None):
+        con.execute(SLOW)
+
+
+def test_one_connection_that_takes_long_is_no_lost_server(database: Database) -> None:
+    """On a busy machine: the guard's first probe finds nothing, its second does."""
+    entered: list[int] = []
+    second = threading.Event()
+
+    def setup(con: psycopg.Connection[tuple[object, ...]]) -> None:
+        entered.append(len(entered))
+        if entered[-1]:
+            second.set()
+        elif not second.wait(10):
+            raise AssertionError("nobody asked again")
+
+    guard = Guard(database.url, setup)
+    try:
+        _lasting(guard, database.url)
+    finally:
+        guard.close()
+    assert entered == [0, 1]
+
+
+@pytest.mark.parametrize("error", [psycopg.errors.DiskFull, psycopg.errors.TooManyConnections])
+def test_a_server_that_refuses_is_there(database: Database, error: type[psycopg.Error]) -> None:
+    refused: list[bool] = []
+
+    def setup(con: psycopg.Connection[tuple[object, ...]]) -> None:
+        refused.append(True)
+        raise error
+
+    guard = Guard(database.url, setup)
+    try:
+        _lasting(guard, database.url)
+    finally:
+        guard.close()
+    assert len(refused) > 1
+
+
+def test_a_server_that_answers_others_is_there(database: Database) -> None:
+    """Nobody gets a new connection, but what has one is answered."""
+    leave, done = threading.Event(), threading.Event()
+    guard = Guard(database.url, lambda con: leave.wait(20) and None)
+
+    def ask() -> None:
+        with psycopg.connect(database.url, autocommit=True) as con:
+            while not done.wait(0.05):
+                with guard.watched(con, None):
+                    con.execute("SELECT 1")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        _lasting(guard, database.url)
+        done.set()
+        asking.join(5)
+        with pytest.raises(Unavailable):  # now it answers nobody
+            _lasting(guard, database.url)
+    finally:
+        done.set()
+        leave.set()
+        guard.close()

@@ -43,14 +43,19 @@ def connect(url: str, setup: Callable[[Connection], None], seconds: float = CONN
     made again: the server is there, and ended this one alone."""
     until = time.monotonic() + seconds
     with suppress(ConnectionLost):
-        return _Attempt(url, setup).result(until)
-    return _Attempt(url, setup).result(until)
+        return Attempt(url, setup).result(until)
+    return Attempt(url, setup).result(until)
 
 
-class _Attempt(threading.Thread):
-    def __init__(self, url: str, setup: Callable[[Connection], None]) -> None:
+class Attempt(threading.Thread):
+    """A connection that is being made, in its own thread; ``ended``, where given, is called there when it has
+    come to an end."""
+
+    def __init__(
+        self, url: str, setup: Callable[[Connection], None], ended: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(name="postgis-connect", daemon=True)
-        self._url, self._setup = url, setup
+        self._url, self._setup, self._ended = url, setup, ended
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._given_up = False
@@ -74,13 +79,25 @@ class _Attempt(threading.Thread):
             else:
                 self._made = con
         self._done.set()
+        if self._ended is not None:
+            self._ended()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether :meth:`result` waits for nothing."""
+        return self._done.is_set()
+
+    def give_up(self) -> None:
+        """Close what it makes, now or when it comes."""
+        with self._lock:
+            self._given_up = True
+            discard(self._made)
 
     def result(self, until: float) -> Connection:
+        """The connection. Raises Unavailable at that time (``time.monotonic``), and gives up; else what it
+        was refused with."""
         if not self._done.wait(max(0.0, until - time.monotonic())):
-            with self._lock:
-                self._given_up = True
-                if self._made is not None:
-                    self._made.close()
+            self.give_up()
             raise Unavailable("the city's database does not answer")
         if self._error is not None:
             raise self._error
@@ -94,14 +111,14 @@ def _refused(error: BaseException, con: Connection | None) -> TwinError:
     if isinstance(error, errors.TooManyConnections) or "too many" in str(error):
         return Busy("the city's database has no free connection; try again")
     if isinstance(error, errors.DiskFull) or _NO_SPACE in str(error):
-        return Unavailable(_DISK_FULL)
+        return Refused(_DISK_FULL)
     if (con is not None and con.closed) or any(word in str(error) for word in _ENDED):
         return ConnectionLost("the city's database does not answer")
     if isinstance(error, psycopg.Error) and "starting up" not in str(error):
         known = ("password", "role", "database", "pg_hba", "authentication")
         for word in known:
             if word in str(error):
-                return Unavailable(f"the city's database refuses the connection ({word})")
+                return Refused(f"the city's database refuses the connection ({word})")
     return Unavailable("the city's database does not answer")
 
 
@@ -120,6 +137,10 @@ def discard(con: Connection | None) -> None:
 
 class ConnectionLost(Unavailable):
     """The connection ended under a call: the server was stopped, or ended it. A read may try again."""
+
+
+class Refused(Unavailable):
+    """The server is there, and says why it takes no connection."""
 
 
 _DISK_FULL = "the disk of the city's database is full"

@@ -2,8 +2,10 @@
 
 ``statement_timeout`` is kept by the server, so it is worth nothing when the server is stopped, frozen or
 behind a cable that was pulled: TCP then reports nothing for minutes. The guard therefore asks a server
-that has kept a call waiting for a second whether it is there at all, over a connection of its own, and
-shuts the sockets of the waiting calls when it is not.
+that has kept a call waiting for half a second whether it is there at all, over a connection of its own, and
+shuts the sockets of the waiting calls when two probes in a row stayed without an answer. One alone proves
+nothing: on a busy machine a new connection may take as long. A refusal is an answer, and so is the end of
+any other call.
 """
 
 from __future__ import annotations
@@ -20,10 +22,20 @@ from psycopg.pq import TransactionStatus
 
 from layers.errors import Busy, Unavailable
 from layers.store import cancellation
-from layers.store.postgis.connection import CONNECT_S, Connection, connect, discard, shut, translate
+from layers.store.postgis.connection import (
+    CONNECT_S,
+    Attempt,
+    Connection,
+    Refused,
+    connect,
+    discard,
+    shut,
+    translate,
+)
 
-PATIENCE_S = 0.7  # a call that waits longer makes the guard look whether the server is there
-PROBE_S = 0.8
+PATIENCE_S = 0.5  # a call that waits longer makes the guard look whether the server is there
+PROBE_S = 0.55
+PROBES = 2  # so many in a row without an answer, and the server is not there: within 2 s of a call's begin
 LOOK_S = 0.15
 AGAIN_S = 0.4  # while calls are long and the server is there
 LOST_S = 0.5  # for so long after a failed attempt nobody tries to connect again
@@ -50,8 +62,11 @@ class Guard:
     _calls: set[PendingCall] = field(default_factory=set)
     _lock: threading.Condition = field(default_factory=threading.Condition)
     _probe: Connection | None = None
+    _attempts: list[Attempt] = field(default_factory=list)
+    _told: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _closed: bool = False
+    _answered_at: float = float("-inf")
 
     def add(self, con: Connection, seconds: float | None) -> PendingCall:
         """Watch a call that the server itself ends after ``seconds``, until it is removed."""
@@ -66,6 +81,8 @@ class Guard:
 
     def remove(self, call: PendingCall, error: BaseException | None) -> None:
         """End the watch. Raises what an error of the call means, in the words of the error tree."""
+        if not call.shut and (error is None or _is_of_server(error)):
+            self._answered_at = time.monotonic()
         with self._lock:
             self._calls.discard(call)
         if call.cancelled:
@@ -90,6 +107,7 @@ class Guard:
         self.remove(call, None)
 
     def _run(self) -> None:
+        silent = 0
         while True:
             with self._lock:
                 if self._closed:
@@ -98,18 +116,22 @@ class Guard:
                 waiting = any(time.monotonic() - c.since > PATIENCE_S for c in self._calls)
                 if not waiting:
                     self._lock.wait(LOOK_S)
-            if waiting:
-                answers = self._answers()
-                self._judge(answers)
-                self._cancel()
-                time.sleep(AGAIN_S if answers else LOOK_S)
+            if not waiting:
+                silent = 0
+                continue
+            began = time.monotonic()
+            answers = self._answers(began + PROBE_S) or self._answered_at > began
+            silent = 0 if answers else silent + 1
+            self._judge(silent >= PROBES)
+            self._cancel()
+            time.sleep(AGAIN_S if answers else max(0.0, began + LOOK_S - time.monotonic()))
 
-    def _judge(self, answers: bool) -> None:
+    def _judge(self, lost: bool) -> None:
         now = time.monotonic()
         with self._lock:
             for call in self._calls:
                 overdue = call.deadline is not None and now > call.deadline
-                if overdue or (not answers and now - call.since > PATIENCE_S):
+                if overdue or (lost and now - call.since > PATIENCE_S):
                     call.shut = True
                     shut(call.con)
 
@@ -123,28 +145,48 @@ class Guard:
             with suppress(psycopg.Error):
                 call.con.cancel_safe(timeout=PROBE_S)
 
-    def _answers(self) -> bool:
-        """Whether the server answers within PROBE_S, on the probe's connection or on a new one."""
-        until = time.monotonic() + PROBE_S
-        if self._probe is not None:
-            timer = threading.Timer(PROBE_S, shut, (self._probe,))
-            timer.daemon = True
-            timer.start()
-            try:
-                self._probe.execute("SELECT 1")
-                return True
-            except psycopg.Error:
-                discard(self._probe)
-                self._probe = None
-            finally:
-                timer.cancel()
+    def _answers(self, until: float) -> bool:
+        """Whether the server answers until then, on the probe's connection, else to one who connects."""
+        if self._probe is None:
+            return self._takes_connection(until)
+        timer = threading.Timer(until - time.monotonic(), shut, (self._probe,))
+        timer.daemon = True
+        timer.start()
         try:
-            self._probe = connect(self.url, self.setup, max(0.05, until - time.monotonic()))
-        except Busy:
-            return True  # it says that it is full
-        except Unavailable:
+            self._probe.execute("SELECT 1")
+            return True
+        except psycopg.Error:
+            discard(self._probe)
+            self._probe = None
             return False
-        return True
+        finally:
+            timer.cancel()
+
+    def _takes_connection(self, until: float) -> bool:
+        """Whether a connection comes until then: a new one, or one that an earlier probe asked for."""
+        self._told.clear()
+        if len(self._attempts) < PROBES:
+            self._attempts.append(Attempt(self.url, self.setup, self._told.set))
+        while self._attempts:
+            for attempt in [one for one in self._attempts if one.has_ended]:
+                self._attempts.remove(attempt)
+                try:
+                    self._probe = attempt.result(until)
+                except (Busy, Refused):
+                    return True
+                except Unavailable:
+                    continue
+                self._forget_attempts()
+                return True
+            if not self._told.wait(max(0.0, until - time.monotonic())):
+                return False
+            self._told.clear()
+        return False
+
+    def _forget_attempts(self) -> None:
+        for attempt in self._attempts:
+            attempt.give_up()
+        self._attempts = []
 
     def close(self) -> None:
         """End the watch; calls that still run are shut."""
@@ -156,7 +198,13 @@ class Guard:
             self._lock.notify_all()
         if self._thread is not None:
             self._thread.join(PROBE_S + 1)
+        self._forget_attempts()
         discard(self._probe)
+
+
+def _is_of_server(error: BaseException) -> bool:
+    """Whether the server itself says this: libpq's own errors have no code."""
+    return isinstance(error, psycopg.Error) and error.sqlstate is not None
 
 
 def _alive(con: Connection) -> bool:
