@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pyproj import Transformer
 
 from twin.demo.lanjiang import plan, relief
 from twin.demo.lanjiang.frame import GEOGRAPHIC, VERTICAL, Frame
-from twin.demo.lanjiang.subject import NOTE, SHAPE, Delivery
+from twin.demo.lanjiang.subject import NOTE, SHAPE, Table
 
 #: When all files say that they were written: a clock would make another file each time.
 WRITTEN = "2026-01-01"
@@ -23,7 +24,34 @@ WRITTEN = "2026-01-01"
 CELL, BEYOND = 5.0, 60.0
 
 
-def write(delivery: Delivery, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> None:
+def written(table: Table, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> tuple[int, str]:
+    """Write the file of a table that comes in parts; how many rows it has, and their hash."""
+    rows = Rows()
+    write(table, rows.seen(parts), folder, frame)
+    return rows.count, rows.digest.hexdigest()
+
+
+class Rows:
+    """Rows that go by: their number, and a hash of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.digest = hashlib.sha256()
+
+    def see(self, row: Iterable[object]) -> None:
+        """One goes by."""
+        self.count += 1
+        self.digest.update(repr(tuple(row)).encode())
+
+    def seen(self, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The same parts, each after its rows have gone by."""
+        for table in parts:
+            for row in table.to_pylist():
+                self.see(row.values())
+            yield table
+
+
+def write(delivery: Table, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> None:
     """Write the file of a table that comes in parts."""
     file = folder / delivery.path
     file.parent.mkdir(parents=True, exist_ok=True)

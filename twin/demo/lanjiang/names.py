@@ -58,22 +58,28 @@ def street(i: int, j: int, number: int, cls: Class) -> str:
 
 
 def district(i: int, j: int) -> str:
-    """The district (区) of a superblock."""
-    if abs(i) <= 9 and abs(j) <= 10:
-        return _DISTRICTS[0 if j >= -1 else 1]
-    return _DISTRICTS[2 + (i < 0) + (j < 0 and i < 0)]
+    """The district (区) of a superblock: whole subdistricts, parted by the river."""
+    across, up = _part(i, j)
+    if abs(across) <= 3 and abs(up) <= 2:
+        return _DISTRICTS[0 if up >= 0 else 1]
+    return _DISTRICTS[2 + (across < 0) + (up < 0 and across < 0)]
 
 
 def subdistrict(i: int, j: int) -> tuple[str, str]:
     """Code (9 digits) and name of the subdistrict (街道) of a superblock."""
-    number = cell((i + 1) // 3, j // 5)
+    number = cell(*_part(i, j))
     return f"{CODE}{number + 1:03d}", word(number * 7 + 300) + "街道"
+
+
+def _part(i: int, j: int) -> tuple[int, int]:
+    """Column and row of subdistricts: three superblocks by five, none on both banks."""
+    return (i + 1) // 3, (j + 1) // 5
 
 
 def community(i: int, j: int) -> tuple[str, str]:
     """Code (12 digits) and name of the community (社区) of a superblock."""
     code, _ = subdistrict(i, j)
-    number = (i + 1) % 3 * 5 + j % 5 + 1
+    number = (i + 1) % 3 * 5 + (j + 1) % 5 + 1
     return f"{code}{number:03d}", word(cell(i, j) + 700) + "社区"
 
 

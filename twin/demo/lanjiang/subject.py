@@ -43,25 +43,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Entry):
-    """The file of a table whose ``rows`` are made superblock by superblock.
-
-    ``rows`` gives dictionaries with a geometry on the plan (m) in ``SHAPE``; ``floats`` and ``integers`` are
-    the columns that are no text. ``cpg``: whether a Shapefile says its encoding."""
+class Table(Entry):
+    """The file of a table: ``floats`` and ``integers`` are the columns that are no text. ``cpg``: whether a
+    Shapefile says its encoding."""
 
     table: str = field(kw_only=True)
-    rows: Callable[[Known], Rows] = field(kw_only=True)
     geometry: str = field(kw_only=True)
     floats: tuple[str, ...] = ()
     integers: tuple[str, ...] = ()
     cpg: bool = True
 
-    def made(self, known: Known, frame: Frame) -> pa.Table | None:
-        """The table of a superblock in the coordinates of the frame, None where it has no row."""
-        rows = list(self.rows(known))
-        return self._table(rows, frame) if rows else None
-
-    def _table(self, rows: Sequence[dict[str, Any]], frame: Frame) -> pa.Table:
+    def placed(self, rows: Sequence[dict[str, Any]], frame: Frame) -> pa.Table:
+        """The table of some rows, at least one, with a geometry on the plan (m) in ``SHAPE``."""
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         shapes = shapely.transform(
             np.array(columns.pop(SHAPE), object), frame.placed, include_z=shapely.has_z(rows[0][SHAPE])
@@ -71,6 +64,18 @@ class Delivery(Entry):
         arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
         wkb = shapely.to_wkb(shapes, byte_order=1)
         return pa.table({**arrays, SHAPE: pa.array(list(wkb), pa.binary())})
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Table):
+    """A table whose ``rows`` are made superblock by superblock: dictionaries with their ``SHAPE``."""
+
+    rows: Callable[[Known], Rows] = field(kw_only=True)
+
+    def made(self, known: Known, frame: Frame) -> pa.Table | None:
+        """The table of a superblock in the coordinates of the frame, None where it has no row."""
+        rows = list(self.rows(known))
+        return self.placed(rows, frame) if rows else None
 
 
 @dataclass(frozen=True, slots=True)

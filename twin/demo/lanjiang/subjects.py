@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twin.demo.lanjiang import survey
+from twin.demo.lanjiang.administration.subject import SUBJECT as ADMINISTRATION
 from twin.demo.lanjiang.subject import Subject
 
-SUBJECTS: tuple[Subject, ...] = (survey.SUBJECT,)
+SUBJECTS: tuple[Subject, ...] = (survey.SUBJECT, ADMINISTRATION)

@@ -27,14 +27,19 @@ TABLES = [each.table for each in DELIVERIES]
 #: Of the rows of size S with that seed: who changes a module on purpose changes its own line and no other.
 GOLDEN = {
     "covers": "90ca7151dc06488b00d903233924f0960a4e80621b386ca49791c59b4f8e07d2",
-    "parcels": "59ba421066e886f9e64166d1fafe8399683599f2812263ceb2f3664d2ab0f07f",
-    "roads": "2fdcc8a0084e6feb287baed444dffe14107638fe0011f97fe4e92090d242c5c6",
-    "buildings": "f3f66103307ca6f257d5dba5bdb7b686f74e873f5b2b3cda9b667578091a6ee7",
-    "plates": "392fe8028938c67ad979017a16d25d6d985febb713ab30c4c0ae0edf0be93dee",
-    "rooms": "c0abdd1c2987649c043bafbfb0cceab610870dc523f08350996c59a27671db0e",
-    "communities": "f949ce171ae157d9380874d20258b8f2187bfcb994d1416ae4fabf8bb48a95fb",
-    "units": "228c894069566f378f52e655233bca9cab1ec9b6ca5390859ee115387a2d7bef",
+    "parcels": "03fe23a3803dead2deaee247c7db8f123e5debe535a60c6ced0b7c520ef16f2f",
+    "roads": "dee3f443509e7784701ebb12a581d25657330c4bc42eca2a2f2971ec4bf138d9",
+    "buildings": "5a95ed2535bc0e3bf68d1181d8bb1ca625def63a99c9524b3301c99c294a51db",
+    "plates": "a5eabfd8025500e2f95607c1943001f4b6483bf3abdad291fc317ea52f51c6dc",
+    "rooms": "7a6dc19aced9821c5cd8ae5a585376518020008f23b490324fe61829216fb252",
+    "communities": "64810f341158e5d15c25c5fd55ce86f9ba2ced9739e04d4dfad813c05c401be1",
+    "units": "106466aaf791fe721ba87b15a273e228d68389a2efd379f4ed3e9495bfe8ef7d",
     "components": "a1fe00417e83ff1226cc6657ae3221d2abd62925aebaf28a72b24c1e96215ae2",
+    "duty_grids": "980d06b3e56b2b91952e0e98977d7f77a7beb1d96b2485db1306953bc9117760",
+    "watch_grids": "03411f0f966c23b3718e37d43c1eeccbf6c55500b3644b2c6e201bbc3db57c6f",
+    "facilities": "758437b05fbb17ec583d8865869267d4c79336cf1c25dc814ab2ad5c0387fea0",
+    "bus_stops": "b0ea414e7bccb6fc50a522cd5e8198e245c8a933ec471ddfec982046e9d53ac2",
+    "subdistricts": "c42f26a62ad7254cb4a6f9849ec8135acc18a0ad2f8a95a45e48d10a36d3fab9",
 }
 
 

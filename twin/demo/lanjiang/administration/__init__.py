@@ -1,0 +1,1 @@
+"""The city's administration: whose areas, units, tables and cases it has."""

@@ -1,0 +1,87 @@
+"""What departments know of the city's areas and facilities, and of who does what in it."""
+
+from __future__ import annotations
+
+import itertools
+
+from twin.demo.lanjiang import files
+from twin.demo.lanjiang.administration import areas, facilities
+from twin.demo.lanjiang.subject import City, Delivery, Made, Rows, Subject, Table
+from twin.demo.lanjiang.survey import CIVIL, OPERATION
+
+LAW, TRANSPORT = "政法委员会", "交通运输局"
+#: Rows of a table of the whole city that are together in memory.
+_TOGETHER = 5_000
+
+SUBDISTRICTS = Table(
+    "subdistricts",
+    f"{CIVIL}/街道.gpkg",
+    "boundary",
+    ("街道", "Subdistricts"),
+    {"id_field": "行政区代码"},
+    table="subdistricts",
+    geometry="Polygon",
+    integers=("社区数", "人数"),
+)
+
+
+def _whole(city: City) -> Made:
+    count, digest = _written(city, SUBDISTRICTS, areas.subdistricts(city))
+    return Made((SUBDISTRICTS,), {"subdistricts": count}, {"subdistricts": digest})
+
+
+def _written(city: City, table: Table, rows: Rows) -> tuple[int, str]:
+    parts = (table.placed(some, city.frame) for some in itertools.batched(rows, _TOGETHER))
+    return files.written(table, parts, city.out, city.frame)
+
+
+SUBJECT = Subject(
+    "administration",
+    (
+        Delivery(
+            "duty_grids",
+            f"{OPERATION}/责任网格.shp",
+            "boundary",
+            ("责任网格", "Duty grids"),
+            {"id_field": "网格编码"},
+            table="duty_grids",
+            rows=areas.duty_grids,
+            geometry="Polygon",
+            integers=("单元数",),
+        ),
+        Delivery(
+            "watch_grids",
+            f"{LAW}/综治网格.gpkg",
+            "boundary",
+            ("综治网格", "Grids of social governance"),
+            {"id_field": "网格编码"},
+            table="watch_grids",
+            rows=areas.watched_grids,
+            geometry="Polygon",
+            integers=("人数",),
+        ),
+        Delivery(
+            "facilities",
+            f"{CIVIL}/公共服务设施.gpkg",
+            "feature",
+            ("公共服务设施", "Public facilities"),
+            {"id_field": "设施编号"},
+            table="facilities",
+            rows=facilities.places,
+            geometry="Point",
+            integers=("容量",),
+        ),
+        Delivery(
+            "bus_stops",
+            f"{TRANSPORT}/公交站点.shp",
+            "feature",
+            ("公交站点", "Bus stops"),
+            {"id_field": "站点编号"},
+            table="bus_stops",
+            rows=facilities.bus_stops,
+            geometry="Point",
+            integers=("日客流",),
+        ),
+    ),
+    _whole,
+)
