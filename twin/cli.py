@@ -251,9 +251,11 @@ def generate(
 def simulate(
     url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8080",
     key: Annotated[str, typer.Option(envvar="TWIN_KEY", help="A key that may write.")] = "",
-    sensors: Annotated[int, typer.Option(min=1, max=5000)] = 64,
+    sensors: Annotated[
+        int, typer.Option(min=1, max=5000, help="How many, in a city without device lists of its own.")
+    ] = 64,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="How many times faster than life.")] = 1.0,
-    seed: int = 7,
+    seed: int = 1,
 ) -> None:
     """Play sensors and incidents at a running server through its public API only."""
     from twin.demo import run

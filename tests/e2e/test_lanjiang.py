@@ -1,11 +1,17 @@
-"""The generated city goes the road of any other: ``twin generate``, ``twin load --manifest``: it is there."""
+"""The generated city goes the road of any other: ``twin generate``, ``twin load --manifest``: it is there.
+
+``twin demo lanjiang`` goes that road by itself, and plays the sensors of its device lists."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
-from tests.support import init, twin
+import httpx
+
+from tests import launcher
+from tests.support import init, twin, until
 
 #: What loads say of a clean city: how texts and places were found out, nothing else.
 SAID = {"encoding.sniffed", "geometry.columns", "id.chosen"}
@@ -40,3 +46,39 @@ def test_all_of_it_is_loaded_and_nothing_is_found_wrong(tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
     assert twin("generate", "atlantis", "--out", str(tmp_path / "other"), check=False).returncode != 0
     assert not (tmp_path / "other").exists()
+
+
+def test_the_demo_plays_every_sensor_of_the_device_lists(tmp_path: Path) -> None:
+    process = launcher.start(["demo", "lanjiang", "--port", "0", "--dir", str(tmp_path / "demo")])
+    assert process.stdout is not None
+    try:
+        url = next(
+            filter(None, map(re.compile(r"(http://[^/]+)/#key=\S+&lang=zh-CN").search, process.stdout))
+        )[1]
+        told = next(line for line in process.stdout if "Simulating" in line)
+        with httpx.Client(base_url=url, timeout=30) as http:
+            collections = [one["id"] for one in http.get("/ogc/collections?f=json").json()["collections"]]
+            lists = [one for one in collections if one.startswith("devices_")]
+            assert len(lists) == 7
+            assert "terrain" in collections
+            pages = [http.get(f"/ogc/collections/{one}/items", params={"limit": 1}).json() for one in lists]
+            devices = sum(page["numberMatched"] for page in pages)
+            assert f"Simulating {devices} sensors" in told
+            things = http.get("/sta/v1.1/Things", params={"$count": "true", "$top": "1"}).json()
+            assert things["@iot.count"] == devices
+            assert things["value"][0]["properties"]["simulated"] is True
+            # one for all streams of a property
+            assert len(http.get("/sta/v1.1/ObservedProperties").json()["value"]) == 15
+            stream = "/sta/v1.1/Datastreams(1)/Observations"
+            before = http.get(stream, params={"$count": "true", "$top": "0"}).json()["@iot.count"]
+            assert before >= 287
+            until(
+                lambda: (
+                    http.get(stream, params={"$count": "true", "$top": "0"}).json()["@iot.count"] > before
+                ),
+                60,
+                "the next value of a sensor",
+            )
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

@@ -18,6 +18,9 @@ from twin import server, settings, template, verbs
 from twin.access.keys import Keys
 from twin.access.rights import Action
 
+#: Demo cities that are made on the spot.
+GENERATED = ("lanjiang",)
+
 
 def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, store: str | None = None) -> None:
     """Make the demo city's folder unless it is there, serve it, play its sensors.
@@ -35,7 +38,8 @@ def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, stor
         # the city is ours only now: a second demo of the same folder must not take the first one's keys
         page_key = _fresh_key(folder, "page", ("edit", "observe", "configure", "incident"))
         simulator_key = _fresh_key(folder, "simulator", ("observe", "configure", "incident"))
-        print(f"\n  The map of {name}:  {url}/#key={page_key}\n  OGC API:  {url}/ogc\n", flush=True)
+        page = f"{url}/#key={page_key}" + ("&lang=zh-CN" if name in GENERATED else "")
+        print(f"\n  The map of {name}:  {page}\n  OGC API:  {url}/ogc\n", flush=True)
         print("  Ctrl-C stops the server" + (" and the simulator." if simulator else "."), flush=True)
         if simulator:
             players.append(_simulator(url, simulator_key))
@@ -71,22 +75,33 @@ def _store_of(folder: Path) -> str | None:
 
 
 def _make(name: str, folder: Path, store: str | None) -> None:
-    source = shipped.folder("demo", name)
-    if not (source / "load.yml").is_file():
+    shipped_with = shipped.folder("demo", name)
+    if name not in GENERATED and not (shipped_with / "load.yml").is_file():
         raise NotFound(f"no demo city named {name!r}")
-    text = (source / "city.yml").read_text("utf-8") + template.stored(store)
-    city_settings = settings.parse(text)
-    database = city_settings.database()
     folder.mkdir(parents=True, exist_ok=True)
     # made under another name, so that an interrupted first start begins anew
     part = folder / "loading"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
+    source = _generated(part / "files") if name in GENERATED else shipped_with
+    text = (source / "city.yml").read_text("utf-8") + template.stored(store)
+    city_settings = settings.parse(text)
+    database = city_settings.database()
     _load(part, database, source / "load.yml", city_settings.time_zone)
+    if (part / "rasters").is_dir():
+        shutil.rmtree(folder / "rasters", ignore_errors=True)
+        (part / "rasters").rename(folder / "rasters")
     (folder / "city.yml").write_text(text, "utf-8")
     if database is None:
         (part / "city.gpkg").rename(folder / "city.gpkg")
     shutil.rmtree(part)
+
+
+def _generated(files: Path) -> Path:
+    from twin.demo.lanjiang import generate
+
+    generate.generate(files, size="S")
+    return files
 
 
 def _load(folder: Path, database: Database | None, manifest: Path, time_zone: str) -> None:
@@ -94,7 +109,8 @@ def _load(folder: Path, database: Database | None, manifest: Path, time_zone: st
 
     store = open_store(folder, database)
     try:
-        for report in load_manifest.run(store, manifest, mode="replace", time_zone=time_zone):
+        reports = load_manifest.run(store, manifest, mode="replace", time_zone=time_zone, city=folder)
+        for report in reports:
             verbs.show(report, title=f"{report.layer} ← {report.source}")
     finally:
         store.close()

@@ -8,45 +8,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from layers.errors import NoKey, TwinError, Unavailable
-from twin.demo.curves import MODELS, Model, event
-from twin.demo.places import Place, Places
+from twin.demo import cast
+from twin.demo.cast import Role
+from twin.demo.lanjiang import live
 from twin.demo.story import Story
 
 MARK = "onemap-twin"
 BACKFILL_SECONDS = 86_400
 BACKFILL_STEP = 300
-PERIOD = 20.0
+#: Values that a day before the first one has at most, of all sensors together.
+BACKFILL_MOST = 2_000_000
 TICK_SECONDS = 2.0
-READ_EVERY_TICKS = 5
+#: Ticks in which each sensor reports once: with many it is longer, but not longer than a theme's period.
+TICKS, MOST_TICKS, A_TICK = 5, 125, 100
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 GROUP = 8
-SILENT_EVERY, SILENT_FOR = 7_200.0, 240.0
-_TITLES = {
-    "water_level": ("Water level", "metre", "m", "ucum:m"),
-    "water_pressure": ("Water pressure", "megapascal", "MPa", "ucum:MPa"),
-    "pm2_5": ("PM2.5", "microgram per cubic metre", "µg/m³", "ucum:ug/m3"),
-    "traffic_speed": ("Traffic speed", "kilometre per hour", "km/h", "ucum:km/h"),
-    "gas_lel": ("Combustible gas", "percent of lower explosive limit", "%LEL", "ucum:%{LEL}"),
-}
 _MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
-
-
-@dataclass(slots=True)
-class Played:
-    """One simulated sensor: its key, model, place, datastream id and the newest time the server has."""
-
-    key: str
-    model: Model
-    place: Place
-    datastream: int = 0
-    newest: float | None = None
 
 
 @dataclass(slots=True)
@@ -57,62 +41,45 @@ class Simulator:
     seed: int
     speed: float
     sensors: int
-    played: list[Played] = field(default_factory=list)
+    played: list[Role] = field(default_factory=list)
+    shared: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
     ticks: int = 0
     story: Story | None = None
 
     def prepare(self) -> None:
         """Find or make the sensors, fill the last day, begin the incidents."""
+        listed = live.lists(self.http)
         if not self.played:
-            self.played = list(self._cast())
+            drawn = live.cast(self.http, listed, self.seed) if listed else None
+            self.played = drawn or list(cast.drawn(self.http, self.seed, self.sensors))
         have = self._existing()
-        for sensor in self.played:
-            if sensor.key in have:
-                sensor.datastream, sensor.newest = have[sensor.key]
+        for role in self.played:
+            if role.key in have:
+                role.datastream, role.newest = have[role.key]
             else:
-                sensor.datastream, sensor.newest = self._make(sensor), None
+                role.datastream, role.newest = self._make(role), None
         self._backfill()
         self.story = Story(self.http, self.seed)
-        self.story.begin([(s.place.lon, s.place.lat) for s in self.played])
+        self.story.begin([(role.place.lon, role.place.lat) for role in self.played])
 
     def tick(self) -> None:
-        """A fifth of the sensors reports; now and then an incident begins or moves."""
-        now = time.time()
-        turn = [s for i, s in enumerate(self.played) if i % READ_EVERY_TICKS == self.ticks % READ_EVERY_TICKS]
+        """Some of the sensors report; now and then an incident begins or moves."""
+        now, played = time.time(), self._time(time.time())
+        ticks = min(MOST_TICKS, max(TICKS, len(self.played) // A_TICK))
+        turn = self.played[self.ticks % ticks :: ticks]
         self.ticks += 1
-        self._post({s.datastream: [(now, self._value(s, now))] for s in turn if not self._silent(s, now)})
+        read = [(role, role.values([played])[0]) for role in turn]
+        self._post({role.datastream: [(now, value)] for role, value in read if not role.silent(played)})
         if self.story is not None:
-            for sensor in turn:
-                crest = self._crest(sensor, now)
-                if crest > 0.85:
-                    at = (sensor.place.lon, sensor.place.lat)
-                    self.story.alarm(sensor.model.property, sensor.datastream, at, sensor.place.name)
-            self.story.tick(self._time(now))
+            for role, value in read:
+                if role.peaks(played, value):
+                    at = (role.place.lon, role.place.lat)
+                    self.story.alarm(role.property, role.datastream, at, role.place.name)
+            self.story.tick(played)
 
     def _time(self, now: float) -> float:
         return self.began + (now - self.began) * self.speed
-
-    def _value(self, sensor: Played, now: float) -> float:
-        zone = sensor.place.lon / 15
-        return sensor.model.value(self.seed, sensor.key, self._time(now), zone)
-
-    def _crest(self, sensor: Played, now: float) -> float:
-        model = sensor.model
-        return event(self.seed, sensor.key, self._time(now), model.every, model.lasting)
-
-    def _silent(self, sensor: Played, now: float) -> bool:
-        return event(self.seed, sensor.key + "/silent", self._time(now), SILENT_EVERY, SILENT_FOR) > 0
-
-    def _cast(self) -> Iterator[Played]:
-        """Who plays: the observed properties in turn, at places of the city."""
-        places = Places(self.http, self.seed)
-        share = -(-self.sensors // len(MODELS))
-        spots = {name: places.pick(name, share) for name in MODELS}
-        for i in range(self.sensors):
-            model = list(MODELS.values())[i % len(MODELS)]
-            number = i // len(MODELS)
-            yield Played(f"{model.property}-{number + 1:03d}", model, spots[model.property][number])
 
     def _existing(self) -> dict[str, tuple[int, float | None]]:
         existing: dict[str, tuple[int, float | None]] = {}
@@ -132,40 +99,27 @@ class Simulator:
             url, params = page.get("@iot.nextLink"), None
         return existing
 
-    def _make(self, sensor: Played) -> int:
-        title, unit, symbol, ucum = _TITLES[sensor.model.property]
-        number = sensor.key.rpartition("-")[2]
-        name = f"{title} {number}" + (f" · {sensor.place.name}" if sensor.place.name else "")
+    def _make(self, role: Role) -> int:
         body = {
-            "name": name,
+            "name": role.name,
             "description": "A simulated sensor of the demonstration",
-            "properties": {"simulated": True, "simulator": MARK, "seed": self.seed, "key": sensor.key},
+            "properties": {"simulated": True, "simulator": MARK, "seed": self.seed, "key": role.key},
             "Locations": [
                 {
-                    "name": sensor.place.name or name,
+                    "name": role.place.name or role.name,
                     "description": "Position taken from a layer of the city",
                     "encodingType": "application/geo+json",
-                    "location": {"type": "Point", "coordinates": [sensor.place.lon, sensor.place.lat]},
+                    "location": {"type": "Point", "coordinates": [role.place.lon, role.place.lat]},
                 }
             ],
             "Datastreams": [
                 {
-                    "name": name,
-                    "description": f"{title}, simulated",
+                    "name": role.name,
+                    "description": f"{role.title}, simulated",
                     "observationType": _MEASUREMENT,
-                    "unitOfMeasurement": {"name": unit, "symbol": symbol, "definition": ucum},
-                    "properties": {"simulated": True, "period": PERIOD},
-                    "Sensor": {
-                        "name": "Simulator",
-                        "description": "twin simulate",
-                        "encodingType": "text/plain",
-                        "metadata": "daily curve with noise and events",
-                    },
-                    "ObservedProperty": {
-                        "name": sensor.model.property,
-                        "definition": f"urn:onemap-twin:observed-property:{sensor.model.property}",
-                        "description": title,
-                    },
+                    "unitOfMeasurement": dict(zip(("name", "symbol", "definition"), role.unit, strict=True)),
+                    "properties": {"simulated": True, **role.properties},
+                    **self._shared(role),
                 }
             ],
         }
@@ -173,17 +127,50 @@ class Simulator:
         streams = self.http.get(f"{made.headers['location']}/Datastreams").raise_for_status()
         return int(streams.json()["value"][0]["@iot.id"])
 
+    def _shared(self, role: Role) -> dict[str, dict[str, int]]:
+        """Links to the sensor and the observed property that all streams of a property share."""
+        if role.property not in self.shared:
+            bodies = {
+                "Sensors": {
+                    "name": f"Simulator of {role.property}",
+                    "description": "twin simulate",
+                    "encodingType": "text/plain",
+                    "metadata": "daily curve with noise and events",
+                },
+                "ObservedProperties": {
+                    "name": role.property,
+                    "definition": f"urn:onemap-twin:observed-property:{role.property}",
+                    "description": role.title,
+                },
+            }
+            links = {}
+            for name, single in (("Sensors", "Sensor"), ("ObservedProperties", "ObservedProperty")):
+                links[single] = {"@iot.id": self._named(name, bodies[name])}
+            self.shared[role.property] = links
+        return self.shared[role.property]
+
+    def _named(self, entities: str, body: Mapping[str, str]) -> int:
+        """The id of the one of that name, which is made where there is none."""
+        wanted = {"$filter": f"name eq '{body['name']}'", "$top": "1", "$select": "id"}
+        found = self.http.get(f"/sta/v1.1/{entities}", params=wanted).raise_for_status().json()["value"]
+        if found:
+            return int(found[0]["@iot.id"])
+        made = self.http.post(f"/sta/v1.1/{entities}", json=body).raise_for_status()
+        return int(made.headers["location"].rpartition("(")[2].rstrip(")"))
+
     def _backfill(self) -> None:
-        """The last 24 h in 5-minute steps, or what is missing of them."""
+        """The last 24 h in steps of 5 minutes (longer ones of many sensors), or what is missing of them."""
         now = time.time()
+        step = BACKFILL_STEP * -(-len(self.played) * BACKFILL_SECONDS // (BACKFILL_STEP * BACKFILL_MOST))
         for i in range(0, len(self.played), GROUP):
             rows: dict[int, list[tuple[float, float]]] = {}
-            for sensor in self.played[i : i + GROUP]:
-                begin = max(now - BACKFILL_SECONDS, (sensor.newest or 0) + BACKFILL_STEP)
-                first = -(-begin // BACKFILL_STEP) * BACKFILL_STEP
-                times = [first + k * BACKFILL_STEP for k in range(int((now - first) // BACKFILL_STEP) + 1)]
+            for role in self.played[i : i + GROUP]:
+                begin = max(now - BACKFILL_SECONDS, (role.newest or 0) + step)
+                first = -(-begin // step) * step
+                times = [first + k * step for k in range(int((now - first) // step) + 1)]
                 if now > first:
-                    rows[sensor.datastream] = [(at, self._value(sensor, at)) for at in times]
+                    values = role.values([self._time(at) for at in times])
+                    rows[role.datastream] = list(zip(times, values, strict=True))
             self._post(rows)
 
     def _post(self, rows: Mapping[int, list[tuple[float, float]]]) -> None:
@@ -213,7 +200,7 @@ def run(
     base_url: str,
     key: str,
     *,
-    seed: int = 7,
+    seed: int = 1,
     speed: float = 1.0,
     sensors: int = 64,
     duration: float | None = None,

@@ -37,6 +37,14 @@ _ALARMS = {
     "pm2_5": ("environment", 3, "Fine dust is high · PM2.5 超标"),
     "traffic_speed": ("traffic", 3, "Traffic at a standstill · 交通拥堵"),
     "gas_lel": ("gas", 1, "Combustible gas detected · 可燃气体报警"),
+    "water_flow": ("water", 3, "Flow is out of range · 管网流量异常"),
+    "turbidity": ("water", 2, "Water is turbid · 供水浊度超标"),
+    "rainfall": ("water", 3, "Heavy rain · 短时强降雨"),
+    "road_water": ("water", 2, "Water standing on the road · 道路积水"),
+    "pm10": ("environment", 3, "Dust is high · 扬尘超标"),
+    "noise": ("environment", 4, "Noise is high · 噪声超标"),
+    "tilt": ("component", 1, "A building leans · 房屋倾斜"),
+    "cover_tilt": ("component", 3, "Manhole cover open · 井盖倾斜"),
 }
 
 

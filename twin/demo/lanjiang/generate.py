@@ -154,6 +154,7 @@ def _settings(frame: Frame, entries: list[Entry]) -> str:
             "languages: [zh-CN, en]",
             f"view: {{lon: {frame.lon}, lat: {frame.lat - 0.012}, height: 1500, heading: 0, pitch: -45}}",
             f"credits: [{{text: {names.NOTICE}}}]",
+            "themes: [water, flood, gas, air, facilities]",
             "layers:",
             *(f"  {one.layer}: {{visible: {str(one.visible).lower()}}}" for one in seen),
             "",

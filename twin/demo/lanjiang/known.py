@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from twin.demo.lanjiang import addresses, parcels, plan
 from twin.demo.lanjiang.buildings import Building, buildings
+from twin.demo.lanjiang.components import Component, components
 from twin.demo.lanjiang.plan import Layout, Superblock
 
 
@@ -21,3 +24,8 @@ class Known:
         self.plates = addresses.plates(self.of, self.laid, self.built)
         #: A main road belongs to the superblock in the north or east of it, where the size has that.
         self.size = frozenset(plan.cells(size))
+
+    @cached_property
+    def components(self) -> list[Component]:
+        """What stands along the streets."""
+        return components(self.seed, self.of, self.laid)

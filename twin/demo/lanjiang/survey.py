@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shapely
 
-from twin.demo.lanjiang import addresses, components, cover, files, grids, names, parcels, plan
+from twin.demo.lanjiang import addresses, cover, files, grids, names, parcels, plan
 from twin.demo.lanjiang.frame import GEOGRAPHIC
 from twin.demo.lanjiang.known import Known
 from twin.demo.lanjiang.plan import Class, Use
@@ -147,7 +147,7 @@ def unit_grids(known: Known) -> Rows:
 
 def assets(known: Known) -> Rows:
     """City components."""
-    for one in components.components(known.seed, known.of, known.laid):
+    for one in known.components:
         yield {
             "部件标识码": one.code,
             "部件名称": one.kind.name,

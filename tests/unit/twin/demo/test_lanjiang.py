@@ -40,6 +40,13 @@ GOLDEN = {
     "facilities": "758437b05fbb17ec583d8865869267d4c79336cf1c25dc814ab2ad5c0387fea0",
     "bus_stops": "b0ea414e7bccb6fc50a522cd5e8198e245c8a933ec471ddfec982046e9d53ac2",
     "subdistricts": "c42f26a62ad7254cb4a6f9849ec8135acc18a0ad2f8a95a45e48d10a36d3fab9",
+    "devices_water": "73f2cef7fea5804f4499b9e7cb20afe47518542e2184da5a074f4bcd17c8a6af",
+    "devices_drainage": "6c030483a0ed6c56234dde79e479bf85cdebd36ff33e91c25f6c384d8c7fd6b3",
+    "devices_gas": "cba4ac9440ac757e63d55ff40ec5b1cddb1ed3d1152f95f285c45a8b8be5d2a5",
+    "devices_air": "987fdeabacf3e6320fa0d9fba94fdd608f3f8ecdfbcaf9cdea9e4c862cf24381",
+    "devices_flood": "06d16be7b743fc3b6896f3a6b8837e2829924486aadb1d0f3230daea20a5244c",
+    "devices_buildings": "66a27c32fa5a919ffb08d0b6c2cbac21b749d18c78e781fb5ca6649b14725b6c",
+    "devices_streets": "4620b5b52451cd67b7e1aeee6b4d6bec0c2474997a0de284b265c92d2ea06e8b",
 }
 
 

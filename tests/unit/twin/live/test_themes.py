@@ -18,11 +18,10 @@ properties:
 
 
 def test_the_built_in_themes_load_and_have_both_languages(tmp_path):
-    found = themes.load(tmp_path, ["water", "gas", "air", "traffic"])
+    found = themes.load(tmp_path, ["water", "flood", "gas", "air", "traffic", "facilities"])
     assert {"water_level", "water_pressure", "gas_lel", "pm2_5", "traffic_speed"} <= set(found.properties)
     for prop in found.properties.values():
         assert set(prop.title) == {"en", "zh-CN"}
-        assert prop.thresholds
     public = found.public()
     assert public["gas_lel"]["unit"] == "%LEL"
     assert {"level", "side", "raise", "clear"} == set(public["gas_lel"]["thresholds"][0])
