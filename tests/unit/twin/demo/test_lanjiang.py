@@ -45,8 +45,8 @@ GOLDEN = {
     "devices_gas": "cba4ac9440ac757e63d55ff40ec5b1cddb1ed3d1152f95f285c45a8b8be5d2a5",
     "devices_air": "987fdeabacf3e6320fa0d9fba94fdd608f3f8ecdfbcaf9cdea9e4c862cf24381",
     "devices_flood": "06d16be7b743fc3b6896f3a6b8837e2829924486aadb1d0f3230daea20a5244c",
-    "devices_buildings": "66a27c32fa5a919ffb08d0b6c2cbac21b749d18c78e781fb5ca6649b14725b6c",
-    "devices_streets": "4620b5b52451cd67b7e1aeee6b4d6bec0c2474997a0de284b265c92d2ea06e8b",
+    "devices_buildings": "4467bce499f1367e315fe1248a3359c43c3d5635f203e57cfb7ae2a45fada789",
+    "devices_streets": "05ec12456d09398b1f80781607140e015475110df55538b02ede1ae8495e747f",
 }
 
 
