@@ -55,7 +55,7 @@ from tiles.vector.options import ByLayer, Options
 from tiles.vector.overview import Made
 
 #: Joined to the epoch in every ETag; to be changed whenever the same features give other bytes.
-EDITION = ".7"
+EDITION = ".8"
 #: Layers that one tile may join.
 MOST_LAYERS = 32
 #: Tiles told one by one in one change set; beyond it the layer is told as a whole.

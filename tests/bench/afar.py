@@ -155,7 +155,7 @@ def _afar(tiles: Tiles) -> Iterator[Row]:
     """What clients fetch of a city that they see from afar, gzipped."""
     document = json.loads(tiles.tileset("buildings").plain())
     for form, said in (("none", "plain"), ("gpu", "one box at many places")):
-        for pitch in (90, 45):
+        for pitch in (90, 45, 20):
             seen = list(Eye.at(*MIDDLE, FROM, pitch).fetched(document))
             began, size = time.process_time(), 0
             for uri in seen:

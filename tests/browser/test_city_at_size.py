@@ -297,12 +297,35 @@ def _bodies(tab: Tab) -> dict[str, dict[str, Any]]:
     return {one["layer"]: one for one in found if one["form"] == "scene"}
 
 
+def _made(tab: Tab, layer: str) -> int:
+    """How many nodes of a layer's tree the page has made."""
+    return int(
+        tab.js(
+            """layer => {
+              for (let i = 0; i < twin.scene.primitives.length; i += 1) {
+                const {resource, statistics} = twin.scene.primitives.get(i);
+                if (resource?.url.includes(`/3dtiles/${layer}/`)) return statistics.numberOfTilesTotal;
+              }
+              return 0;
+            }""",
+            layer,
+        )
+    )
+
+
+def _nodes(root: dict[str, Any]) -> int:
+    return 1 + sum(_nodes(child) for child in root.get("children", []))
+
+
 def test_bodies_are_asked_for_where_they_are_seen(tab: Tab):
     tab.open(f"v={LON},{LAT},1200,0,-40&m=3d&l=buildings,pipes&lang=zh-CN")
     buildings = _bodies(tab)["buildings"]
     assert buildings["drawn"] > 4
     # neither what a nearer view would take nor what lies beside the picture
     assert len(buildings["urls"]) <= buildings["drawn"] + 8
+    # nodes of the tree are made where they are looked for: an object of each would hold up the page
+    tree = tab.server.http.get("/3dtiles/buildings/tileset.json?bounds=edits").json()
+    assert buildings["drawn"] <= _made(tab, "buildings") < _nodes(tree["root"]) / 2
     # pipes are not seen through the street
     assert "pipes" not in _bodies(tab)
     tab.js("twin.set({underground: true})")

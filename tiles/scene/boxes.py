@@ -26,10 +26,10 @@ from tiles.scene.glb import (
 from tiles.scene.look import MATERIAL
 from tiles.scene.metadata import PropertyColumn
 
-#: Steps of places and sizes (m), and of a geometric error.
-FINEST, COARSEST, STEPS = 0.25, 2.0, 128
-#: Parts of a geometric error up to which a box has no walls: two pixels where it is seen from as near as it
-#: is ever (16 pixels of error).
+#: Steps of places and sizes (m), and of a geometric error: a quarter of a pixel where a box is seen from as
+#: near as it is ever (16 pixels of error).
+FINEST, COARSEST, STEPS = 0.25, 4.0, 64
+#: Parts of a geometric error up to which a box has no walls: two pixels there.
 LOW = 1 / 8
 _FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
 #: Corners of a box on its foot, in sizes; the triangles of its walls and lid; the direction of each face.

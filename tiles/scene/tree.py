@@ -33,7 +33,7 @@ FAR_ZOOM, SPLIT = SCENE_ZOOMS[-1] - 1, 5
 #: Cells at most with which the far views of a layer begin.
 FIRST = 4
 #: Least geometric errors (m) of blocks, by zoom: what is merged in them is as large.
-_LEAST = {15: 60.0, 14: 120.0}
+_LEAST = {15: 60.0, 14: 120.0, 13: 160.0}
 #: Headroom (m) of the boxes over what a body may reach beyond its footprint (eaves, tube radius).
 SLACK = 20.0
 #: Headroom (m) below and above the ground, so that an edit stays inside boxes a page has loaded.

@@ -73,8 +73,9 @@ export interface RuntimeContentCodec {
 export interface TileHeader {
   boundingVolume: { region: number[] };
   geometricError: number;
-  refine: 'REPLACE';
-  content: { uri: string };
+  /** That of the node above where it says none. */
+  refine?: 'REPLACE' | 'ADD';
+  content?: { uri: string };
 }
 
 export interface ChosenTile {
@@ -89,7 +90,7 @@ export interface ChosenTile {
   readonly _screenSpaceError: number;
   readonly _selectedFrame: number;
   readonly _requestedFrame: number;
-  readonly _header: { content?: { uri: string } };
+  readonly _header: TileHeader;
   _depth: number;
   geometricError: number;
   _geometricError: number;

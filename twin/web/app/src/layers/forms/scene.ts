@@ -1,10 +1,10 @@
 /** Solids: a layer as 3D Tiles. */
 
-import { Cesium3DTileColorBlendMode, Cesium3DTileset, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
+import { Cesium3DTileColorBlendMode, CustomShader, Resource, type SplitDirection } from '@cesium/engine';
 import type { LayerConfig } from '../../config';
-import { Choice } from '../../map/choice';
 import { ambientLight } from '../../map/scene';
 import { Caps } from '../../map/caps';
+import { openTree } from '../../map/tree';
 import { onTerrain, type State } from '../../state';
 import { isUnder, localUrl, type Form, type FormContext, type Look } from '../form';
 import { storeyColors } from '../model-look';
@@ -56,7 +56,7 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
       return true;
     },
   });
-  const tileset = await Cesium3DTileset.fromUrl(resource, {
+  const look = {
     maximumScreenSpaceError: 16,
     imageBasedLighting: ambientLight(),
     environmentMapOptions: { enabled: false },
@@ -64,9 +64,8 @@ async function open(layer: LayerConfig, context: FormContext): Promise<Solids> {
     maximumCacheOverflowBytes: 64 * 1024 * 1024,
     // a pipe seen from the other side of its own end is still a pipe
     backFaceCulling: layer.scene!.body !== 'tube',
-  });
-  const choice = new Choice(() => context.scene.requestRender());
-  choice.governs(tileset);
+  };
+  const [tileset, choice] = await openTree(resource, look, () => context.scene.requestRender());
   if (layer.scene!.body === 'tube') tileset.customShader = readableTubes();
   return new Solids(layer, tileset, tileset, context.scene.primitives, context, choice);
 }
