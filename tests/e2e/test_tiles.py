@@ -337,7 +337,7 @@ def test_blocks_stand_for_every_building_once_and_fit_their_boxes(server: Server
 def _lids(plain: gltf.File, placed: gltf.File, error: float) -> int:
     """How many blocks have no walls in the plain form: those alone that are lower than an eighth of the
     geometric error (m). Each form has every block, at the same place but for the steps of its numbers."""
-    step, lids = float(np.clip(2 ** np.floor(np.log2(error / 128)), 0.25, 2.0)), 0
+    step, lids = float(np.clip(2 ** np.floor(np.log2(error / 64)), 0.25, 4.0)), 0
     assert set(plain.ids) == set(placed.ids) == set(range(plain.count))
     for row in range(plain.count):
         drawn, whole = plain.of(row), placed.of(row)
