@@ -213,14 +213,14 @@ class Freshness:
 
     def scene(self, layer: str, z: int, x: int, y: int) -> int:
         """The version of a node of the layer's 3D tree."""
-        with self._lock:
-            history = self._layers.get(layer)
-            return 0 if history is None else history.node((z, x, y))
+        return self._memoised((f"{layer}/node", z, x, y), layer, lambda history: history.node((z, x, y)))
 
     def blocks(self, layer: str, z: int, x: int, y: int) -> int:
         """As :meth:`Versions.blocks`."""
         key = (f"{layer}/blocks", z, x, y)
-        return self._memoised(key, layer, lambda: scheme.tile_box(z, x, y), by_middle=True)
+        return self._memoised(
+            key, layer, lambda history: history.touching(scheme.tile_box(z, x, y), by_middle=True)
+        )
 
     def layer(self, layer: str) -> int:
         """The newest log number of a layer."""
@@ -229,16 +229,14 @@ class Freshness:
 
     def _one(self, layer: str, z: int, x: int, y: int) -> int:
         key = (layer, z, x, y)
-        return self._memoised(key, layer, lambda: scheme.tile_box(z, x, y, BUFFER), by_middle=False)
+        return self._memoised(key, layer, lambda history: history.touching(scheme.tile_box(z, x, y, BUFFER)))
 
-    def _memoised(
-        self, key: tuple[str, int, int, int], layer: str, box: Callable[[], Bbox], *, by_middle: bool
-    ) -> int:
+    def _memoised(self, key: tuple[str, int, int, int], layer: str, find: Callable[[_History], int]) -> int:
         known = self._memo.get(key)
         if known is None:
             with self._lock:
                 history = self._layers.get(layer)
-                known = history.touching(box(), by_middle=by_middle) if history else 0
+                known = 0 if history is None else find(history)
                 if len(self._memo) >= _MEMO:
                     self._memo.clear()
                 self._memo[key] = known

@@ -173,6 +173,11 @@ class Tiles:
         held = "" if form == "none" else f"-{form}"
         return f'"{self._store.epoch}{EDITION}{ground}{self._notice}{parted}-{version}{held}"'
 
+    @property
+    def ground_key(self) -> str:
+        """What tells the surface that bodies stand on from others."""
+        return self._ground.key
+
     def choices(self, layer_id: str) -> storeys.Choices:
         """The storeys and categories of a layer's features; none where it has no such fields. Raises
         NotFound."""

@@ -26,6 +26,7 @@ from twin.audit import wiring as auditing
 from twin.audit.requests import Requests
 from twin.city import City
 from twin.columns import Preparing
+from twin.hits import Hits
 from twin.http import answers, errors, forwarded, respond
 from twin.http import past as past_
 from twin.http.respond import Headers, Message, Receive, Scope, Send
@@ -158,6 +159,11 @@ class Front:
     def load(self) -> Load:
         """What waits in this server."""
         return self._load
+
+    @property
+    def hits(self) -> Hits:
+        """What need not be asked here again."""
+        return self._city.hits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""

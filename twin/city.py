@@ -25,6 +25,7 @@ from twin.access.caller import Callers
 from twin.access.keys import Keys
 from twin.access.sessions import Sessions
 from twin.audit import Auditor
+from twin.hits import Hits
 from twin.live.clock import iso, now_ms
 from twin.overload import Load, Pace
 from twin.settings import CitySettings
@@ -89,6 +90,8 @@ class City:
     profiles: RasterProfiles = field(init=False)
     imagery: Imagery = field(init=False)
     load: Load = field(default_factory=Load)
+    #: Tiles that were asked for before.
+    hits: Hits = field(init=False)
     _heavy: Pace = field(default_factory=lambda: Pace(2 * PLACE_SECONDS, 0.2))
     _heavy_waiting: int = 0
     #: Incidents and latest observations as layers that are read.
@@ -100,6 +103,7 @@ class City:
     def __post_init__(self) -> None:
         from twin.live_layers import LiveLayers
 
+        self.hits = Hits(self.load)
         self.profiles = RasterProfiles(self.folder, self.rasters)
         self.imagery = Imagery(self.profiles)
         self.live_layers = LiveLayers(self.live, self.incidents, self.settings, self.folder / "derived")

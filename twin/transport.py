@@ -10,6 +10,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from twin import connections
+from twin.hits import Hits
 from twin.http import answers, errors, respond
 from twin.http.respond import PROTOCOL, Receive, Scope, Send
 from twin.overload import Load
@@ -20,6 +21,8 @@ MAX_HEAD, HEAD_SECONDS = 65_536, 20.0
 LINGER_SECONDS = 2.0
 #: A body beyond this many bytes is not copied behind its head: the copy costs more than a write.
 COPIED = 16_384
+#: What requests begin with that may be answered without the application.
+_TILES = (b"GET /tiles/", b"GET /3dtiles/")
 
 
 class OneWrite:
@@ -62,6 +65,15 @@ class OneWrite:
             data = first + data
         self._transport.write(data)
 
+    def whole(self, head: bytes, body: bytes) -> None:
+        """Send what is held and a whole answer, without waiting for what else the step has."""
+        if len(body) <= COPIED:
+            self.at_once(head + body)
+            return
+        first = self._first or b""
+        self._first = b"" if first else self._first
+        self._transport.writelines((first + head, body))
+
     def close(self) -> None:
         """Send what is held, then close."""
         self._end()
@@ -101,9 +113,11 @@ class Protocol(HttpToolsProtocol):
     _refused = False
     #: A request that waits for its turn.
     held: bytes | None = None
+    #: The bytes of the request that is being answered, where they are one whole request for reading.
+    asked: bytes | None = None
     #: What is being answered; the newest head may be one that waits behind it.
     _answered: Any = None
-    #: When the last refusal left (the loop's time).
+    #: When the last answer left that the application was not asked for (the loop's time).
     _idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -112,6 +126,7 @@ class Protocol(HttpToolsProtocol):
         self.transport = cast(asyncio.Transport, OneWrite(transport, self.loop))
         self._bare = transport
         self._load = getattr(self.app, "load", None) or Load()
+        self._hits: Hits | None = getattr(self.app, "hits", None)
         self._load.connections += 1
         self._start()
         connections.OPEN.enter(self, self.client[0] if self.client else "")
@@ -149,6 +164,10 @@ class Protocol(HttpToolsProtocol):
         self._take(data)
 
     def _take(self, data: bytes) -> None:
+        whole = self._hits is not None and data.startswith(_TILES) and self._may_wait(data)
+        if whole and self._answered_again(data):
+            return
+        self.asked = data if whole else None
         self._read = len(data)
         super().data_received(data)
         cycle = self.cycle
@@ -157,6 +176,28 @@ class Protocol(HttpToolsProtocol):
                 self._stop()
         else:
             self._waiting()
+
+    def _answered_again(self, request: bytes) -> bool:
+        """Answer what was asked for before; False, and nothing is sent, where the application is asked."""
+        if self._hits is None or self.flow.write_paused or self.transport.is_closing():
+            return False
+        found = self._hits.find(request)
+        if found is None:
+            return False
+        if self._clock is not None:
+            self._stop()
+        status, lines, body = found
+        always = b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
+        cast(OneWrite, self.transport).whole(b"%b%b%b\r\n" % (STATUS_LINE[status], always, lines), body)
+        self.server_state.total_requests += 1
+        self._rest()
+        return True
+
+    def _rest(self) -> None:
+        """The connection is idle from now on."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._idle_for(self.timeout_keep_alive)
 
     def _may_wait(self, data: bytes) -> bool:
         """Whether this is one whole request for reading, which can be refused before anything is parsed: a
@@ -181,13 +222,11 @@ class Protocol(HttpToolsProtocol):
             self._stop()
         # nothing is to follow in this step, so it need not wait for it
         self._bare.write(_SHED)
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._idle_for(self.timeout_keep_alive)
+        self._rest()
 
     def timeout_keep_alive_handler(self) -> None:
-        """The connection was idle for as long as may be, or was refused something meanwhile: a timer that
-        is moved with each refusal costs as much as the refusal."""
+        """The connection was idle for as long as may be, or had an answer without the application
+        meanwhile: a timer that is moved with each costs as much as the answer."""
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if self.held is None and left <= 0:
             super().timeout_keep_alive_handler()

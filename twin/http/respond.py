@@ -42,7 +42,10 @@ MAX_WEIGHTED, MAX_ENCODING = 40, 200
 
 
 class Connection(Protocol):
-    """What an answer that never ends asks of its connection."""
+    """What answers ask of their connection: one that never ends, and one that may be given again."""
+
+    #: The bytes of the request that is answered, where they are one whole request.
+    asked: bytes | None
 
     @property
     def takes(self) -> bool:

@@ -20,9 +20,11 @@ from tiles.scene.tree import FAR_ZOOM, SPLIT
 from tiles.scheme import MAX_ZOOM
 from tiles.service import Bounds, Tiles
 from twin.access.rights import EVERYBODY
+from twin.hits import Named, state
 from twin.http import answers, past, respond
 from twin.http.context import Context, Link, link
 from twin.http.formats import GEOJSON
+from twin.http.learning import heard
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
 from twin.http.registered import Registered, is_scene
 from twin.http.respond import Receive, Scope, Send
@@ -192,7 +194,11 @@ class _Scene:
         if tiles is None:
             tiles = await self._city.aside(view.make_tiles)
         tell, known, held, make_ = of(tiles)
+        before, ground = state(tiles), tiles.ground_key
         etag = await version(self._city, view.present.local, tiles, tell, *at, known=known)
+        if view.present.local:
+            here = partial(held, *at[:4], etag)
+            send = heard(self._city, scope, send, Named(tiles, before, etag, here, ground))
         if await answers.fresh(scope, send, etag):
             return
         made = held(*at[:4], etag)

@@ -16,15 +16,16 @@ from tiles.made import Tile
 from tiles.scheme import DEEPEST_ZOOM, EXTENT
 from tiles.service import MOST_LAYERS, Tiles, layer_ids
 from tiles.vector.clip import BUFFER, Clip
+from twin.hits import Named, State, state
 from twin.http import answers, past, readable, respond
 from twin.http.context import Context, Link, link
+from twin.http.learning import heard
 from twin.http.openapi_parts import BINARY, get, ok, path_parameter, query_parameter, tile_place
 from twin.http.respond import Headers, Receive, Scope, Send
 from twin.http.room import Room, Route, Site, of_features
 
 if TYPE_CHECKING:
     from layers.model import FeatureLayer
-    from twin.catalogue.view import View
     from twin.city import City
     from twin.settings import Credit
 
@@ -54,7 +55,7 @@ def make(site: Site) -> Sequence[Room]:
     city = site.city
 
     async def tile(scope: Scope, receive: Receive, send: Send, layers: str, z: str, x: str, y: str) -> None:
-        if not await _again(past.view(city, scope), scope, send):
+        if not await _again(city, scope, send):
             await vector_tile(city, scope, send, layer_ids(layers), z, x, y)
 
     async def tilejson(scope: Scope, receive: Receive, send: Send, layers: str) -> None:
@@ -173,10 +174,12 @@ async def vector_tile(
     tiles = view.tiles
     if tiles is None:
         tiles = await city.aside(view.make_tiles)
-    before = _state(tiles)
+    before = state(tiles)
     etag = await version(city, view.present.local, tiles, tiles.vector_etag, ids, *at, clip)
     if view.local:
         _ADDRESSES.learn(tiles, before, scope, _Address(ids, at, etag))
+        held = partial(tiles.vector_held, ids, *at, etag)
+        send = heard(city, scope, send, Named(tiles, before, etag, held))
     if await answers.fresh(scope, send, etag):
         return
     made = tiles.vector_held(ids, *at, etag)
@@ -193,35 +196,27 @@ class _Address(NamedTuple):
     etag: str
 
 
-#: An epoch, and a number of its log.
-type _State = tuple[str, int]
-
-
-def _state(tiles: Tiles) -> _State:
-    return tiles.freshness.epoch, tiles.freshness.seq
-
-
 class _Addresses:
     """What addresses of vector tiles name, while nothing changes: reading one and finding its ETag takes
     longer than to answer that it is known."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Tiles, tuple[_State, dict[tuple[str, bytes], _Address]]]
+        self._known: WeakKeyDictionary[Tiles, tuple[State, dict[tuple[str, bytes], _Address]]]
         self._known = WeakKeyDictionary()
 
-    def learn(self, tiles: Tiles, state: _State, scope: Scope, address: _Address) -> None:
+    def learn(self, tiles: Tiles, then: State, scope: Scope, address: _Address) -> None:
         """Remember the address of a request, which was read in this state."""
-        if state != _state(tiles):
+        if then != state(tiles):
             return
         known = self._known.get(tiles)
-        if known is None or known[0] != state or len(known[1]) >= MOST_ADDRESSES:
-            known = self._known[tiles] = state, {}
+        if known is None or known[0] != then or len(known[1]) >= MOST_ADDRESSES:
+            known = self._known[tiles] = then, {}
         known[1][scope["path"], scope["query_string"]] = address
 
     def find(self, tiles: Tiles, scope: Scope) -> _Address | None:
         """What the address of a request names, if it is known and nothing changed since."""
         known = self._known.get(tiles)
-        if known is None or not tiles.freshness.current() or known[0] != _state(tiles):
+        if known is None or not tiles.freshness.current() or known[0] != state(tiles):
             return None
         return known[1].get((scope["path"], scope["query_string"]))
 
@@ -229,18 +224,21 @@ class _Addresses:
 _ADDRESSES = _Addresses()
 
 
-async def _again(view: View, scope: Scope, send: Send) -> bool:
+async def _again(city: City, scope: Scope, send: Send) -> bool:
     """Answer for a tile that was asked for since the last change and is in memory, or at the client; True
     when done."""
+    view = past.view(city, scope)
     tiles = view.tiles
     if tiles is None or not view.local:
         return False
     address = _ADDRESSES.find(tiles, scope)
     if address is None:
         return False
+    held = partial(tiles.vector_held, address.ids, *address.at, address.etag)
+    send = heard(city, scope, send, Named(tiles, state(tiles), address.etag, held))
     if await answers.fresh(scope, send, address.etag):
         return True
-    made = tiles.vector_held(address.ids, *address.at, address.etag)
+    made = held()
     if made is None:
         return False
     await deliver(scope, send, made, MVT)
