@@ -19,6 +19,10 @@ class FeatureSource(Protocol):
     def seq(self) -> int:
         """The newest number of the change log."""
 
+    def nonce(self, seq: int) -> int | None:
+        """The random number of a row of the change log: who has that row has the history up to it. None
+        where the row is not there, or what is seen is not all there is."""
+
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
 

@@ -379,14 +379,23 @@ class Columns:
             "fields": fields,
         }
 
+    def _moment(self, seq: int) -> columnfile.Tag:
+        return {"seq": seq, "nonce": self._store.nonce(seq)}
+
     def _open(self, layer: FeatureLayer) -> tuple[Snapshot | None, set[int]]:
         """The columns of the file and the features changed since; None if it does not fit the store."""
         read = columnfile.read(self._file)
         if read is None:
             return None, set()
         batch, tag, extras = read
-        since = tag.pop("seq", None)
-        if tag != self._tag(layer) or not isinstance(since, int) or since > self._store.seq():
+        since, nonce = tag.pop("seq", None), tag.pop("nonce", None)
+        if not isinstance(since, int) or since > self._store.seq():
+            return None, set()
+        own = self._tag(layer)
+        if tag.get("epoch") != own["epoch"] and nonce is not None and self._store.nonce(since) == nonce:
+            # a store that was copied or put back has a new epoch, and with this row all that was before it
+            tag["epoch"] = own["epoch"]
+        if tag != own:
             return None, set()
         pending: set[int] = set()
         while page := self._store.changes(since):
@@ -401,9 +410,10 @@ class Columns:
     def _build(self, layer: FeatureLayer) -> Snapshot:
         """All columns from the store, and the file where it can be written."""
         # the number comes first: what is logged while the rows are read is read again
-        tag = self._tag(layer) | {"seq": self._store.seq()}
+        seq = self._store.seq()
+        tag = self._tag(layer) | self._moment(seq)
         self.builds += 1
-        self._seq = tag["seq"]
+        self._seq = seq
         batch = self._read(layer)
         return self._kept(Ordered(batch, documents.drawing(layer).scheme), tag, layer)
 
@@ -461,7 +471,7 @@ class Columns:
         layer = self._store.feature_layer(self._layer)
         if known is None or known.generation != layer.generation:
             return
-        whole = self._kept(_together(known, layer), self._tag(layer) | {"seq": seq}, layer)
+        whole = self._kept(_together(known, layer), self._tag(layer) | self._moment(seq), layer)
         with self._lock:
             now = self._snapshot
             if now is None or now.base is not known.base:

@@ -143,6 +143,11 @@ class Readable(Protocol):
         Sees edits of other processes; repairs triggers that a foreign tool removed. Raises
         Unavailable within 2 s when a database does not answer."""
 
+    def nonce(self, seq: int) -> int | None:
+        """The random number of a row of the change log, which no other history has at that number; None
+        where the row is not there, or the store is of what was."""
+        return None
+
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """Log rows with seq > since, ascending."""
 

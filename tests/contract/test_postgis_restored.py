@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from layers.store.postgis.listen import LOOK_S
 from tests.postgres import Cluster, binaries, private
 from tests.storing import fids, grid, load, one, spec
 from tests.support import until
+from tiles.snapshots import Columns
 
 
 def edited(url: str, folder: Path) -> tuple[str, int]:
@@ -56,9 +58,14 @@ def test_opened_again_the_epoch_stays(postgres: Cluster, tmp_path: Path) -> None
 def test_a_copy_made_from_a_template(postgres: Cluster, tmp_path: Path) -> None:
     url = postgres.database()
     known = edited(url, tmp_path)
+    file = tmp_path / "buildings.cols"
+    with closing(open_store(tmp_path, Database(url))) as store:
+        Columns(store, "buildings", file).snapshot()
     with postgres.connect("postgres") as con:
         con.execute(f"CREATE DATABASE {name(url)}_copy TEMPLATE {name(url)}")
     copy = open_store(tmp_path / "copy", Database(f"{url}_copy"))
+    columns = Columns(copy, "buildings", file)  # a copy has the history that they were made from
+    assert (len(columns.snapshot().fids), columns.builds) == (3, 0)
     assert copy.epoch != known[0]
     assert copy.seq() == known[1]
     assert one(copy, 1)["properties"]["levels"] == 50

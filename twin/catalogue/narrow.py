@@ -203,6 +203,10 @@ class NarrowedView(View):
 
     # -- reading -----------------------------------------------------------------------------
 
+    def nonce(self, seq: int) -> int | None:
+        """As :meth:`View.nonce`."""
+        return None
+
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """As :meth:`View.changes`, without what lies in hidden layers and outside the seen area."""
         while page := self._store.changes(since, limit):

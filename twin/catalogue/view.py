@@ -239,6 +239,10 @@ class View:
         """As :meth:`Store.seq`."""
         return self._store.seq()
 
+    def nonce(self, seq: int) -> int | None:
+        """As :meth:`Store.nonce`; None where not all is seen."""
+        return self._store.nonce(seq)
+
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         """As :meth:`Store.changes`."""
         return self._store.changes(since, limit)

@@ -65,6 +65,12 @@ def changes(con: sqlite3.Connection, since: int, limit: int) -> list[Change]:
     return sorted(result, key=lambda change: change.seq)[:limit]
 
 
+def nonce(con: sqlite3.Connection, seq: int) -> int | None:
+    """The random number of a row, None where it is not there."""
+    row = con.execute("SELECT nonce FROM twin_changes WHERE seq=?", (seq,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def pruned(con: sqlite3.Connection) -> int:
     """The number up to which the log was looked at."""
     row = con.execute("SELECT value FROM twin_meta WHERE key='pruned'").fetchone()

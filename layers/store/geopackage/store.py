@@ -164,6 +164,10 @@ class GeoPackageStore(EditedStore):
 
     # Reading
 
+    def nonce(self, seq: int) -> int | None:
+        with self._now.reading() as view:
+            return log.nonce(view.con, seq)
+
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         with self._now.reading() as view:
             return log.changes(view.con, since, limit)

@@ -38,6 +38,13 @@ def changes(con: Connection, city: str, since: int, limit: int, upto: int = 2**6
     ]
 
 
+def nonce(con: Connection, city: str, seq: int) -> int | None:
+    """The random number of a row, None where it is not there."""
+    sql = f"SELECT nonce FROM {bound(city)}.twin_changes WHERE seq = %s"
+    row = con.execute(sql, (Int8(seq),), binary=True).fetchone()
+    return None if row is None else int(row[0])
+
+
 def prune(place: DdlTarget, newest: int) -> bool:
     """Look at the next numbers of the log, in one transaction; whether there were any to look at.
 

@@ -138,6 +138,9 @@ class PostgisStore(EditedStore):
 
     # Reading
 
+    def nonce(self, seq: int) -> int | None:
+        return self._catalogue.call(lambda con: log.nonce(con, self._schema, seq))
+
     def changes(self, since: int, limit: int = 10_000) -> list[Change]:
         return self._catalogue.call(lambda con: log.changes(con, self._schema, since, limit))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import logging
 import multiprocessing
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from layers.errors import Busy, NotFound
 from layers.model import Rows
-from layers.store import cancellation
+from layers.store import cancellation, geopackage
 from layers.store.base import Store
 from tests.unit.tiles.conftest import put, square
 from tiles import columnfile, making
@@ -205,3 +207,46 @@ def test_what_is_found_in_a_box_is_what_a_window_copies(
     assert len(rows) == count
     # nothing is copied where nothing was written
     assert (batch is snapshot.base) == (change != "add")
+
+
+def copied(to: Path) -> Store:
+    """A copy of the store's file, opened as by somebody who restores it."""
+    with closing(sqlite3.connect(to.parent / "city.gpkg")) as con, closing(sqlite3.connect(to)) as target:
+        con.backup(target)
+    return geopackage.open(to)
+
+
+def test_columns_are_those_of_a_copy_that_has_their_history(store: Store, file: Path, tmp_path: Path) -> None:
+    houses(store)
+    Columns(store, "houses", file).snapshot()
+    store.patch("houses", 3, {"properties": {"height_m": 50.0}})
+    with closing(copied(tmp_path / "copy.gpkg")) as copy:
+        assert copy.epoch != store.epoch
+        columns = Columns(copy, "houses", file)
+        assert sorted(shown(columns))[-1] == 50.0
+        assert (len(shown(columns)), columns.builds) == (30, 0)
+        copy.patch("houses", 4, {"properties": {"height_m": 60.0}})
+        again = Columns(copy, "houses", file)
+        assert sorted(shown(again))[-2:] == [50.0, 60.0]
+        again.compact()
+        # the file is the copy's now, and of a row that the first has not got
+        first = Columns(store, "houses", file)
+        assert sorted(shown(first))[-2:] == [29.0, 50.0]
+        assert (again.builds, first.builds) == (0, 1)
+
+
+@pytest.mark.parametrize("edits", [1, 2, 3])
+def test_columns_of_another_history_are_not_opened(
+    store: Store, file: Path, tmp_path: Path, edits: int
+) -> None:
+    """Its numbers are fewer, the same, or more."""
+    houses(store)
+    with closing(copied(tmp_path / "copy.gpkg")) as copy:
+        for _ in range(2):
+            store.patch("houses", 3, {"properties": {"height_m": 50.0}})
+        Columns(store, "houses", file).snapshot()
+        for _ in range(edits):
+            copy.patch("houses", 4, {"properties": {"height_m": 60.0}})
+        columns = Columns(copy, "houses", file)
+        assert sorted(shown(columns))[-2:] == [29.0, 60.0]
+        assert columns.builds == 1
