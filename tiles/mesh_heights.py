@@ -28,23 +28,31 @@ class MeshHeights:
         self._store, self._freshness = store, freshness
         self._known: dict[str, tuple[_Load, int, dict[int, float]]] = {}
 
-    def of(self, layer_id: str, snapshot: Snapshot | PastSnapshot) -> NDArray[np.float64]:
-        """The heights (m) of the features' meshes in the order of the snapshot, 0 for one without."""
-        fids: list[int] = snapshot.fids.tolist()
+    def of(
+        self, layer_id: str, snapshot: Snapshot | PastSnapshot, fids: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """The heights (m) of the meshes of some features of a layer, 0 for one without."""
+        heights = self._all(layer_id, snapshot)
+        return np.array([heights.get(fid, 0.0) for fid in fids.tolist()], float)
+
+    def _all(self, layer_id: str, snapshot: Snapshot | PastSnapshot) -> dict[int, float]:
         load, seq = (self._freshness.epoch, snapshot.generation), self._freshness.seq
         known = self._known.get(layer_id)
         changed: set[int | None] = {None}
         if known is not None and known[0] == load:
             changed = self._changed(layer_id, known[1]) if known[1] != seq else set()
         if known is None or None in changed:
-            heights = self._read(layer_id, fids)
+            heights = self._read(layer_id, snapshot.fids.tolist())
         else:
             heights = known[2]
             if changed:
                 again = self._read(layer_id, (fid for fid in changed if fid is not None))
-                heights = {fid: high for fid, high in heights.items() if fid not in changed} | again
+                # in place: a million are not copied for one; who reads meanwhile is given either
+                for fid in changed - again.keys():
+                    heights.pop(fid, None)  # type: ignore[arg-type]
+                heights.update(again)
         self._known[layer_id] = load, seq, heights
-        return np.array([heights.get(fid, 0.0) for fid in fids])
+        return heights
 
     def _changed(self, layer_id: str, since: int) -> set[int | None]:
         """The features that were changed, with None where the layer was as a whole."""

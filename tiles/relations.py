@@ -37,6 +37,8 @@ type Feature = tuple[str, int]
 _SOURCE_ID = "source_id"
 #: Nodes of which the relation is kept for a moment.
 _HELD = 16
+#: Boxes up to which what meets them is looked for, not everything looked at.
+_FEW = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,13 @@ class Relations:
         placed = isinstance(rule, Prism) and rule.foot is not None and not self._even()
         return placed or self.of_wholes(layer_id) is not None or self.standing(layer_id) is not None
 
+    def layout(self, layer_id: str) -> tuple[tuple[str, int], ...]:
+        """The layers, each as it was loaded, on whose features the layer's bodies may depend."""
+        layers = self._layers()
+        families = self.of_wholes(layer_id), self.of_parts(layer_id)
+        ids = {layer_id, *(id_ for one in families if one is not None for id_ in (*one.wholes, *one.parts))}
+        return tuple((id_, layers[id_].generation) for id_ in sorted(ids) if id_ in layers)
+
     # -- what belongs to what ----------------------------------------------------------------
 
     def remainders(
@@ -186,10 +195,13 @@ class Relations:
         out = high.copy()
         near = shapely.STRtree(shapely.box(*boxes.T))
         for part in family.parts:
-            snapshot, rule = self._snapshot(part), kinds.known(self._layers()[part].kind).body
-            if isinstance(rule, Prism) and len(snapshot.boxes):
-                bottom = bodies.known(snapshot.numbers(rule.low), 0.0)
-                its, whole = near.query(shapely.box(*snapshot.boxes.T))
+            rule = kinds.known(self._layers()[part].kind).body
+            if not isinstance(rule, Prism):
+                continue
+            some = self._around(part, boxes, (rule.low,))
+            if some is not None and len(some.boxes):
+                bottom = bodies.known(some.numbers(rule.low), 0.0)
+                its, whole = near.query(shapely.box(*some.boxes.T))
                 np.maximum.at(out, whole, bottom[its])
         return out
 
@@ -231,16 +243,19 @@ class Relations:
             for part in np.flatnonzero(owner >= 0).tolist()
         ]
 
-    def possible_feet(self, layer_id: str, boxes: Floats) -> Feet:
-        """Where all features of a layer, with these world boxes (n, 4), may stand, each at any number of
-        places: where they say, and where all wholes do whose box meets theirs."""
+    def possible_feet(self, layer_id: str, boxes: Floats, numbers: Callable[[str], Floats]) -> Feet:
+        """Where features of a layer, with these world boxes (n, 4) and numbers (n,), may stand, each at any
+        number of places: where they say, and where all wholes do whose box meets theirs."""
         state = self.standing(layer_id)
-        said = self._said(layer_id, self._snapshot(layer_id).numbers)
+        said = self._said(layer_id, numbers)
         rows, places = [said.rows], [said.places]
         others = () if state is None else state[0].wholes
         near = shapely.STRtree(shapely.box(*boxes.T)) if others else None
         for whole in others:
-            its = self._snapshot(whole).boxes
+            some = self._around(whole, boxes, ())
+            if some is None:
+                continue
+            its = some.boxes
             of, row = near.query(shapely.box(*its.T))  # type: ignore[union-attr]
             rows.append(row)
             places.append(((its[:, :2] + its[:, 2:]) / 2)[of])
@@ -423,6 +438,13 @@ class Relations:
             return self._snapshot(layer_id).meeting(boxes, names) if len(boxes) else None
         except NotFound:
             return None
+
+    def _around(
+        self, layer_id: str, boxes: Floats, names: Sequence[str]
+    ) -> Batch | Snapshot | PastSnapshot | None:
+        """The features of a layer among which are all that meet some world boxes: these alone where the boxes
+        are few."""
+        return self._near(layer_id, boxes, names) if len(boxes) <= _FEW else self._snapshot(layer_id)
 
 
 def _members(layers: Mapping[str, FeatureLayer], whole: str) -> Family:

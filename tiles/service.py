@@ -38,7 +38,6 @@ from tiles.freshness import Versions
 from tiles.ground import FLAT, ConstantGround, Feet, Ground
 from tiles.layer_columns import LayerColumns
 from tiles.made import Form, Tile, document
-from tiles.mesh_heights import MeshHeights
 from tiles.past import PastColumns, PastSnapshot
 from tiles.relations import Relations, States
 from tiles.scene import build, fit, tree
@@ -128,8 +127,8 @@ class Tiles:
         self._fitted: dict[str, tuple[object, Tile]] = {}
         self._choices: dict[str, tuple[object, storeys.Choices]] = {}
         self.freshness: Versions = self._columns.freshness
-        self._heights = MeshHeights(store, self.freshness)
         self.relations = Relations(self._columns.layers, self._snapshot, self.freshness, self._even)
+        self._reaches = held.Reaches(store, self.freshness, self.relations, ground)
         self.far = FarViews(self._columns, self._scene_etag, caches.tiles, ground, copyright_)
         self.freshness.update()
         self._told_ground = ground.key
@@ -302,7 +301,7 @@ class Tiles:
 
     def _fit(self, layer_id: str, rule: Body) -> Tile:
         far = self.far.drawn(layer_id)
-        found = held.of(layer_id, self._snapshot(layer_id), rule, self.relations, self._heights, self._ground)
+        found = self._reaches.of(layer_id, self.freshness.seq, self._snapshot(layer_id), rule)
         if far:
             found = replace(found, low=np.minimum(found.low, 0.0))  # blocks stand on the ground
         return self._document(
