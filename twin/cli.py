@@ -256,13 +256,17 @@ def simulate(
     ] = 64,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="How many times faster than life.")] = 1.0,
     seed: int = 1,
+    script: Annotated[
+        str, typer.Option(help="What happens: burst, rainstorm, gas, fire, overflow or drill.")
+    ] = "",
+    start: Annotated[str, typer.Option(help="When it does.", show_default="now")] = "",
 ) -> None:
     """Play sensors and incidents at a running server through its public API only."""
     from twin.demo import run
 
     if not key:
         raise typer.BadParameter("simulate writes, so it needs --key or TWIN_KEY")
-    run.simulate(url, key, sensors=sensors, speed=speed, seed=seed)
+    run.simulate(url, key, sensors=sensors, speed=speed, seed=seed, script=script, start=start)
 
 
 @key_app.command("add")

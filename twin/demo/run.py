@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 
 from layers import shipped
-from layers.errors import Exists, NotFound
+from layers.errors import BadParameter, Exists, NotFound
 from layers.store.database import Database
 from layers.store.open import open_store
 from twin import server, settings, template, verbs
@@ -53,14 +54,27 @@ def demo(name: str, folder: Path, host: str, port: int, *, simulator: bool, stor
             _stop(player)
 
 
-def simulate(url: str, key: str, *, sensors: int, speed: float, seed: int) -> None:
-    """Play until Ctrl-C or SIGTERM."""
+def simulate(
+    url: str, key: str, *, sensors: int, speed: float, seed: int, script: str = "", start: str = ""
+) -> None:
+    """Play until Ctrl-C or SIGTERM. Raises BadParameter (``start`` is no time, ``script`` none there is)."""
     from twin.demo import simulator
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    simulator.run(url, key, seed=seed, speed=speed, sensors=sensors, stop=stop)
+    begins = _instant(start) if start else None
+    simulator.run(url, key, seed=seed, speed=speed, sensors=sensors, stop=stop, script=script, start=begins)
+
+
+def _instant(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadParameter("start", text, "a time as 2026-07-01T08:00:00+08:00") from None
+    if moment.tzinfo is None:
+        raise BadParameter("start", text, "a time with its zone, as 2026-07-01T08:00:00+08:00")
+    return moment.timestamp()
 
 
 def _exists(folder: Path) -> bool:

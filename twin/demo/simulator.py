@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from layers.errors import NoKey, TwinError, Unavailable
+from layers.errors import BadParameter, NoKey, TwinError, Unavailable
 from twin.demo import cast
 from twin.demo.cast import Role
-from twin.demo.lanjiang import live
+from twin.demo.lanjiang import live, scripts
+from twin.demo.lanjiang.scripts import Scene
 from twin.demo.story import Story
 
 MARK = "onemap-twin"
@@ -46,13 +47,23 @@ class Simulator:
     began: float = field(default_factory=time.time)
     ticks: int = 0
     story: Story | None = None
+    #: A script that is played, and when it begins (wall time in seconds; the start of the run if None).
+    script: str = ""
+    start: float | None = None
+    scene: Scene | None = None
+    #: Up to when (played time) the reports of the script are made.
+    reported: float = 0.0
 
     def prepare(self) -> None:
         """Find or make the sensors, fill the last day, begin the incidents."""
         listed = live.lists(self.http)
         if not self.played:
-            drawn = live.cast(self.http, listed, self.seed) if listed else None
-            self.played = drawn or list(cast.drawn(self.http, self.seed, self.sensors))
+            if self.script and not listed:
+                raise BadParameter("script", self.script, "for a city with device lists")
+            if listed:
+                self.played, self.scene = live.cast(self.http, listed, self.seed, self.script, self._start())
+            else:
+                self.played = list(cast.drawn(self.http, self.seed, self.sensors))
         have = self._existing()
         for role in self.played:
             if role.key in have:
@@ -60,7 +71,7 @@ class Simulator:
             else:
                 role.datastream, role.newest = self._make(role), None
         self._backfill()
-        self.story = Story(self.http, self.seed)
+        self.story = Story(self.http, self.seed, chinese=bool(listed))
         self.story.begin([(role.place.lon, role.place.lat) for role in self.played])
 
     def tick(self) -> None:
@@ -76,7 +87,20 @@ class Simulator:
                 if role.peaks(played, value):
                     at = (role.place.lon, role.place.lat)
                     self.story.alarm(role.property, role.datastream, at, role.place.name)
+            self._report(played)
             self.story.tick(played)
+
+    def _report(self, played: float) -> None:
+        """What the script tells by now; an earlier run has told what was before this one."""
+        if self.scene is None or self.story is None:
+            return
+        at = self.scene.at
+        for one in scripts.reports(self.scene, self.reported or self.began - 1, played):
+            self.story.report(one.cls, one.level, self.scene.title(one), (at.lon, at.lat), one.source)
+        self.reported = played
+
+    def _start(self) -> float:
+        return self.began if self.start is None else self._time(self.start)
 
     def _time(self, now: float) -> float:
         return self.began + (now - self.began) * self.speed
@@ -205,15 +229,18 @@ def run(
     sensors: int = 64,
     duration: float | None = None,
     stop: threading.Event | None = None,
+    script: str = "",
+    start: float | None = None,
 ) -> None:
     """Play until ``stop`` is set or ``duration`` seconds are over; a server that is away is waited for.
 
-    Raises NoKey when the server refuses the key, NotFound when the city is empty."""
+    Raises NoKey when the server refuses the key, NotFound when the city is empty, BadParameter for a script
+    that it cannot play."""
     stop = stop or threading.Event()
     end = None if duration is None else time.monotonic() + duration
     headers = {"authorization": f"Bearer {key}"}
     with httpx.Client(base_url=base_url.rstrip("/"), headers=headers, timeout=30) as http:
-        playing = Simulator(http, seed, speed, sensors)
+        playing = Simulator(http, seed, speed, sensors, script=script, start=start)
         ready, wait = False, FIRST_WAIT
         while not stop.is_set() and (end is None or time.monotonic() < end):
             try:

@@ -31,6 +31,12 @@ _REPORTS = (
     ("gas", 2, "Smell of gas reported · 疑似燃气泄漏"),
     ("water", 2, "Supply pipe burst suspected · 疑似供水爆管"),
 )
+_CHINESE_NOTES = {
+    "dispatch": "派往区处置队伍",
+    "feed_back": "已处理，照片附在工单上",
+    "check": "核查员已出发",
+    "close": "现场已核实",
+}
 _ALARMS = {
     "water_level": ("water", 2, "Water level is high · 水位超限"),
     "water_pressure": ("water", 2, "Supply pressure has dropped · 供水压力骤降"),
@@ -51,8 +57,9 @@ _ALARMS = {
 class Story:
     """The incidents of one run. What an earlier run left open is taken up again."""
 
-    def __init__(self, http: httpx.Client, seed: int) -> None:
+    def __init__(self, http: httpx.Client, seed: int, *, chinese: bool = False) -> None:
         self._http = http
+        self._chinese = chinese
         self._seed = seed
         self._open: dict[int, dict[str, Any]] = {}
         self._alarmed: set[int] = set()
@@ -93,6 +100,10 @@ class Story:
             ids = sorted(self._open)
             self._forward(self._open[ids[int(chance(self._seed, "move", now) * len(ids))]])
 
+    def report(self, kind: str, level: int, title: str, at: tuple[float, float], source: str) -> None:
+        """One incident that somebody tells of."""
+        self._post(kind, level, title, at, None, None, source)
+
     def _report(self) -> dict[str, Any]:
         self._count += 1
         kind, level, title = _REPORTS[int(chance(self._seed, "report", self._count) * len(_REPORTS))]
@@ -107,16 +118,18 @@ class Story:
         at: tuple[float, float],
         address: str | None,
         sensor: int | None,
+        source: str = "simulator",
     ) -> dict[str, Any]:
+        _, _, chinese = title.rpartition(" · ")
         body = {
-            "title": title,
-            "description": "Simulated for the demonstration",
+            "title": chinese if self._chinese else title,
+            "description": "演示用模拟数据" if self._chinese else "Simulated for the demonstration",
             "class": kind,
             "level": level,
             "lon": at[0],
             "lat": at[1],
             "address": address,
-            "source": "sensor" if sensor else "simulator",
+            "source": "sensor" if sensor else source,
             "simulated": True,
             "sensor": sensor,
         }
@@ -133,7 +146,7 @@ class Story:
             return incident
         answer = self._http.post(
             f"/incidents/{incident['id']}/actions",
-            json={"action": action, "note": _NOTES.get(action, "")},
+            json={"action": action, "note": (_CHINESE_NOTES if self._chinese else _NOTES).get(action, "")},
             headers={"if-match": f'"{incident["revision"]}"'},
         )
         if answer.status_code in (409, 412):

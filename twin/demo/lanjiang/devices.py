@@ -22,6 +22,8 @@ from twin.demo.lanjiang.plan import Use
 from twin.demo.lanjiang.quads import Point, middle
 from twin.demo.lanjiang.subject import SHAPE, Delivery, Rows, Subject
 
+#: Themes that have what is observed.
+THEMES = ("water", "flood", "gas", "air", "facilities")
 #: Numbers that a superblock has of each property.
 _OWN = 64
 
@@ -141,6 +143,11 @@ def listed(known: Known, layer: str) -> Rows:
                 "上报周期秒": 300,
                 SHAPE: shapely.Point(site.place),
             }
+
+
+def superblock(code: str) -> int:
+    """The number of the superblock of a sensor, by its code."""
+    return (int(code[-6:]) - 1) // _OWN
 
 
 def _many(known: Known, one: Observed) -> int:

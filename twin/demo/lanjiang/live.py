@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ import httpx
 import numpy as np
 
 from twin.demo.cast import Role
-from twin.demo.lanjiang.devices import LISTS, PROPERTIES
+from twin.demo.lanjiang import scripts
+from twin.demo.lanjiang.devices import LISTS, PROPERTIES, THEMES
 from twin.demo.lanjiang.observations import Stream, observed
+from twin.demo.lanjiang.scripts import Scene
 from twin.demo.places import PAGE, Place
 from twin.live import themes
 from twin.live.rules import Rule
 
-#: Themes that have what the city observes.
-THEMES = ("water", "flood", "gas", "air", "facilities")
+type Values = Callable[[Sequence[float]], list[float]]
 
 
 def lists(http: httpx.Client) -> list[str]:
@@ -28,14 +29,17 @@ def lists(http: httpx.Client) -> list[str]:
     return [layer for layer in LISTS if layer in there]
 
 
-def cast(http: httpx.Client, layers: Sequence[str], seed: int) -> list[Role]:
-    """The sensors of device lists."""
+def cast(
+    http: httpx.Client, layers: Sequence[str], seed: int, script: str, start: float
+) -> tuple[list[Role], Scene | None]:
+    """The sensors of device lists, and the scene of a script, if one is named. Raises BadParameter."""
     observable = themes.load(Path(), THEMES).properties
+    listed = [one for layer in layers for one in _listed(http, layer)]
+    scene = scripts.scene(script, (stream for stream, *_ in listed), start) if script else None
     return [
-        _role(stream, name, at, observable[stream.property], seed)
-        for layer in layers
-        for stream, name, at in _listed(http, layer)
-    ]
+        _role(stream, name, at, observable[stream.property], partial(_values, seed, stream, scene))
+        for stream, name, at in listed
+    ], scene
 
 
 def _listed(http: httpx.Client, layer: str) -> Iterator[tuple[Stream, str, str]]:
@@ -55,7 +59,7 @@ def _listed(http: httpx.Client, layer: str) -> Iterator[tuple[Stream, str, str]]
         params = None
 
 
-def _role(stream: Stream, name: str, at: str, prop: themes.ObservedProperty, seed: int) -> Role:
+def _role(stream: Stream, name: str, at: str, prop: themes.ObservedProperty, values: Values) -> Role:
     return Role(
         stream.code,
         stream.property,
@@ -63,13 +67,15 @@ def _role(stream: Stream, name: str, at: str, prop: themes.ObservedProperty, see
         name,
         (prop.unit.name, prop.unit.symbol, prop.unit.definition),
         Place(stream.lon, stream.lat, at),
-        partial(_values, seed, stream),
+        values,
         partial(_alarms, prop.rule()),
     )
 
 
-def _values(seed: int, stream: Stream, times: Sequence[float]) -> list[float]:
-    values: list[float] = observed(seed, stream, np.array(times)).tolist()
+def _values(seed: int, stream: Stream, scene: Scene | None, times: Sequence[float]) -> list[float]:
+    at = np.array(times)
+    read = scene.observed(seed, stream, at) if scene else observed(seed, stream, at)
+    values: list[float] = read.tolist()
     return values
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from twin.demo.lanjiang import devices, survey
+from twin.demo.lanjiang import cameras, devices, expected, survey
 from twin.demo.lanjiang.administration.subject import SUBJECT as ADMINISTRATION
 from twin.demo.lanjiang.subject import Subject
 
-SUBJECTS: tuple[Subject, ...] = (survey.SUBJECT, ADMINISTRATION, devices.SUBJECT)
+SUBJECTS: tuple[Subject, ...] = (
+    survey.SUBJECT,
+    ADMINISTRATION,
+    devices.SUBJECT,
+    cameras.SUBJECT,
+    expected.SUBJECT,
+)

@@ -11,7 +11,7 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 
-from twin.demo.lanjiang import components, devices, live, plan, weather
+from twin.demo.lanjiang import components, devices, plan, weather
 from twin.demo.lanjiang.known import Known
 from twin.demo.lanjiang.observations import CURVES, Stream, observed
 from twin.demo.lanjiang.subject import SHAPE
@@ -89,7 +89,7 @@ def test_what_is_wet_follows_the_rain_and_comes_later(read: dict[str, NDArray[np
 
 
 def test_nothing_is_raised_on_a_plain_day_and_no_two_read_alike(tmp_path: Path) -> None:
-    rules = themes.load(tmp_path, live.THEMES)
+    rules = themes.load(tmp_path, devices.THEMES)
     assert set(CURVES) <= set(rules.properties)
     for prop in CURVES:
         seen = [observed(SEED, stream(prop, number), TIMES[: 14 * A_DAY]) for number in range(1, 9)]
