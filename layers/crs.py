@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from layers.errors import BadFile, BadParameter, shown
 from layers.model import FeatureLayer
+from layers.place import crs_name
 from layers.types import CRS84, Bbox
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _vertical_of(text: str) -> pyproj.CRS | None:
 
 def _called(text: str) -> str:
     """What a message calls a CRS: its code, or the name in its definition."""
-    return shown(text.split('"', 2)[1] if '"' in text else text)
+    return shown(crs_name(text))
 
 
 @lru_cache(maxsize=64)

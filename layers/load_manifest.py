@@ -17,7 +17,7 @@ from layers import manifest as manifests
 from layers.errors import BadFile, shown
 from layers.guard import ReadLimits
 from layers.manifest import ManifestEntry
-from layers.model import NOBODY, Author, Report
+from layers.model import NOBODY, Author, Problem, Report
 from layers.source import UTC
 from layers.store.base import Store
 
@@ -25,8 +25,6 @@ from layers.store.base import Store
 WORKERS = min(4, os.cpu_count() or 1)
 #: Seconds that an interrupted load waits for those beside it: they stop at their next batch.
 _LAST = 5.0
-#: The rule by which a file is refused that no reader is for.
-_NOT_READ = "file.type"
 
 type Loads = Callable[[ManifestEntry, load.Progress, Callable[[], None]], Report]
 
@@ -57,14 +55,14 @@ def run(
             load.permitted(store, entry.id, mode)
 
     def one(entry: ManifestEntry, told: load.Progress, turn: Callable[[], None]) -> Report:
-        if reason := _unknown(entry):
-            return _skipped(entry, reason, turn)
+        if refusal := _unknown(entry):
+            return _skipped(entry, refusal, turn)
         try:
             return loaded(entry, told, turn)
         except BadFile as error:
-            if entry.optional and error.rule == _NOT_READ:
-                return _skipped(entry, error.reason, turn)
-            raise
+            if not entry.optional:
+                raise
+            return _skipped(entry, error, turn)
 
     def loaded(entry: ManifestEntry, told: load.Progress, turn: Callable[[], None]) -> Report:
         return load.run(
@@ -85,16 +83,18 @@ def run(
     return _SideBySide(wanted.layers, one, progress or _silent).run(workers)
 
 
-def _unknown(entry: ManifestEntry) -> str:
-    """Why an optional entry is of no kind that there is, else empty."""
+def _unknown(entry: ManifestEntry) -> BadFile | None:
+    """Why an optional entry is of no kind that there is."""
     if not entry.optional or entry.kind is None or entry.kind in kinds.KINDS:
-        return ""
-    return f"there is no kind {shown(entry.kind)} of layers here"
+        return None
+    return BadFile("kind.unknown", f"there is no kind {shown(entry.kind)} of layers here")
 
 
-def _skipped(entry: ManifestEntry, reason: str, turn: Callable[[], None]) -> Report:
+def _skipped(entry: ManifestEntry, refusal: BadFile, turn: Callable[[], None]) -> Report:
     turn()
-    return Report(entry.id, entry.kind or "", entry.file.name, skipped=reason)
+    report = Report(entry.id, entry.kind or "", entry.file.name, skipped=refusal.reason)
+    report.add(Problem(refusal.rule, 0, refusal.reason, "quarantined"))
+    return report
 
 
 def _silent(_what: str, _done: int, _all: int) -> None:

@@ -37,7 +37,7 @@ class ManifestEntry(Declared):
     id: Annotated[str, AfterValidator(_layer_id)]
     file: Annotated[Path, AfterValidator(_beside)]
     title: Mapping[str, str] = field(default_factory=dict)
-    #: Whether it is skipped, and that is told, where nothing here knows its kind or reads its format.
+    #: Whether it is skipped, and that is told, where nothing here knows its kind, or it is refused.
     optional: bool = False
 
     @property

@@ -238,13 +238,26 @@ def generate(
     city: Annotated[str, typer.Argument(help="The fictional city: lanjiang.")],
     out: Annotated[Path, typer.Option(help="A new folder for its files.")],
     size: Annotated[str, typer.Option(help="S (3 km²), M (40 km²) or L (900 km²).")] = "S",
+    edition: Annotated[str, typer.Option(help="clean, or dirty: with faults.")] = "clean",
     seed: int = 1,
     at: Annotated[str, typer.Option(help="LON,LAT of its middle.", show_default="114.3,42.8")] = "",
 ) -> None:
     """Write a fictional city as files of the kinds that departments deliver; load.yml among them loads it."""
     from twin.demo.lanjiang import verb
 
-    verb.generate(city, out, size, seed, at)
+    verb.generate(city, out, size, edition, seed, at)
+
+
+@app.command("score")
+def score_reports(
+    reports: Annotated[Path, typer.Argument(help="What twin load --manifest … --json printed.")],
+    truth: Annotated[Path, typer.Argument(help="The truth.json of the generated city.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what loads found of what was planted in a generated city, and what they found beside it."""
+    from twin.demo.lanjiang import verb
+
+    verb.score(reports, truth, as_json=as_json)
 
 
 @app.command()

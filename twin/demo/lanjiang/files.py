@@ -15,8 +15,9 @@ import shapely
 from pyproj import Transformer
 
 from twin.demo.lanjiang import plan, relief
+from twin.demo.lanjiang.faults import FAULT
 from twin.demo.lanjiang.frame import GEOGRAPHIC, VERTICAL, Frame
-from twin.demo.lanjiang.subject import NOTE, SHAPE, Table
+from twin.demo.lanjiang.subject import NOTE, SHAPE, Planted, Table
 
 #: When all files say that they were written: a clock would make another file each time.
 WRITTEN = "2026-01-01"
@@ -24,31 +25,43 @@ WRITTEN = "2026-01-01"
 CELL, BEYOND = 5.0, 60.0
 
 
-def written(table: Table, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> tuple[int, str]:
-    """Write the file of a table that comes in parts; how many rows it has, and their hash."""
+def written(table: Table, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> Rows:
+    """Write the file of a table that comes in parts; its rows as they went by."""
     rows = Rows()
-    write(table, rows.seen(parts), folder, frame)
-    return rows.count, rows.digest.hexdigest()
+    write(table, rows.seen(table, parts), folder, frame)
+    return rows
 
 
 class Rows:
-    """Rows that go by: their number, and a hash of them."""
+    """Rows that go by: their number, a hash of them, and what is wrong with which."""
 
     def __init__(self) -> None:
         self.count = 0
         self.digest = hashlib.sha256()
+        self.faults: list[Planted] = []
 
     def see(self, row: Iterable[object]) -> None:
         """One goes by."""
         self.count += 1
         self.digest.update(repr(tuple(row)).encode())
 
-    def seen(self, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The same parts, each after its rows have gone by."""
-        for table in parts:
-            for row in table.to_pylist():
+    def seen(self, table: Table, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The parts of a table as they are to be written, each after its rows have gone by."""
+        for part in parts:
+            if FAULT in part.column_names:
+                self._look(table, part)
+                part = part.drop_columns([FAULT])
+            for row in part.to_pylist():
                 self.see(row.values())
-            yield table
+            yield part
+
+    def _look(self, table: Table, part: pa.Table) -> None:
+        rules = {each.kind: each.rule for each in table.faults}
+        ids = part[table.declared.get("id_field", part.column_names[0])].to_pylist()
+        for at, kind in enumerate(part[FAULT].to_pylist()):
+            if kind is not None:
+                row = self.count + at + 1
+                self.faults.append(Planted(kind, rules[kind], table.path, table.layer, row, ids[at] or ""))
 
 
 def write(delivery: Table, parts: Iterator[pa.Table], folder: Path, frame: Frame) -> None:
@@ -61,15 +74,28 @@ def write(delivery: Table, parts: Iterator[pa.Table], folder: Path, frame: Frame
     first = next(parts)
     batches = (batch for part in _after(first, parts) for batch in part.to_batches())
     reader = pa.RecordBatchReader.from_batches(first.schema, batches)
-    options = {"geometry_name": SHAPE, "geometry_type": delivery.geometry, "crs": f"EPSG:{frame.epsg}"}
-    with _dated():
+    with dated():
         if file.suffix == ".shp":
-            encoded = {"encoding": "GBK", "layer_options": {"DBF_DATE_LAST_UPDATE": WRITTEN}}
-            pyogrio.write_arrow(reader, file, driver="ESRI Shapefile", **options, **encoded)
+            shapefile(file, reader, delivery.geometry, f"EPSG:{frame.epsg}")
             if not delivery.cpg:
                 file.with_suffix(".cpg").unlink(missing_ok=True)
         else:
-            pyogrio.write_arrow(reader, file, driver="GPKG", layer=file.stem, **options)
+            options = {"geometry_name": SHAPE, "geometry_type": delivery.geometry, "layer": file.stem}
+            pyogrio.write_arrow(reader, file, driver="GPKG", crs=f"EPSG:{frame.epsg}", **options)
+
+
+def shapefile(file: Path, reader: pa.RecordBatchReader, geometry: str, crs: str) -> None:
+    """Write a Shapefile with its texts in GBK, and what says so beside it."""
+    pyogrio.write_arrow(
+        reader,
+        file,
+        driver="ESRI Shapefile",
+        geometry_name=SHAPE,
+        geometry_type=geometry,
+        crs=crs,
+        encoding="GBK",
+        layer_options={"DBF_DATE_LAST_UPDATE": WRITTEN},
+    )
 
 
 def _after(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -78,7 +104,7 @@ def _after(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def _dated() -> Iterator[None]:
+def dated() -> Iterator[None]:
     """GDAL takes the time from here as long as this lasts."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{WRITTEN}T00:00:00.000Z"})
     try:

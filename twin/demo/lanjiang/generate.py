@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,29 +19,41 @@ from layers.errors import BadParameter, Exists
 from twin.demo.lanjiang import files, names, plan
 from twin.demo.lanjiang.frame import Frame
 from twin.demo.lanjiang.known import Known
-from twin.demo.lanjiang.subject import City, Entry, Subject
+from twin.demo.lanjiang.subject import City, Entry, Planted
 from twin.demo.lanjiang.subjects import SUBJECTS
 
 #: Superblocks whose tables are kept in one file while the city is made.
 _TOGETHER = 4
+EDITIONS = ("clean", "dirty")
+
+type Cell = tuple[int, int]
 
 
 def generate(
-    out: Path, *, size: str = "S", seed: int = 1, frame: Frame | None = None, workers: int | None = None
+    out: Path,
+    *,
+    size: str = "S",
+    edition: str = "clean",
+    seed: int = 1,
+    frame: Frame | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Write the city to a new folder; what is true of it (``truth.json``).
 
-    The same size, seed and place give the same bytes, by however many processes. Raises Exists (the folder is
-    there and not empty), BadParameter (no such size)."""
+    The same size, edition, seed and place give the same bytes, by however many processes. Raises Exists (the
+    folder is there and not empty), BadParameter (no such size or edition)."""
     if size not in plan.SIZES:
         raise BadParameter("size", size, f"one of {', '.join(plan.SIZES)}")
+    if edition not in EDITIONS:
+        raise BadParameter("edition", edition, f"one of {', '.join(EDITIONS)}")
     if out.exists() and any(out.iterdir()):
         raise Exists(f"{out} is there already, and is not empty")
     frame = frame or Frame()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as name:
-        parts = _parts(Path(name), size, seed, frame, workers or os.cpu_count() or 1)
-        city = City(size, seed, frame, out, partial(_read, parts))
+        work = partial(_made, size=size, seed=seed, frame=frame, edition=edition)
+        parts = _parts(Path(name), list(plan.cells(size)), work, workers or os.cpu_count() or 1)
+        city = City(size, seed, frame, out, partial(_read, parts), edition)
         truth, entries = _written(city)
     (out / "truth.json").write_text(json.dumps(truth, ensure_ascii=False, indent=1) + "\n", "utf-8")
     (out / "load.yml").write_text(_manifest(entries), "utf-8")
@@ -49,11 +62,9 @@ def generate(
     return truth
 
 
-def _parts(folder: Path, size: str, seed: int, frame: Frame, workers: int) -> list[Path]:
+def _parts(folder: Path, cells: list[Cell], work: Callable[..., Path], workers: int) -> list[Path]:
     """Folders with the tables of some superblocks each, in the order of these."""
-    cells = list(plan.cells(size))
     groups = [cells[at : at + _TOGETHER] for at in range(0, len(cells), _TOGETHER)]
-    work = partial(_made, size=size, seed=seed, frame=frame)
     places = [folder / f"{number:05d}" for number in range(len(groups))]
     with ExitStack() as stack:
         run: Any = map
@@ -62,12 +73,12 @@ def _parts(folder: Path, size: str, seed: int, frame: Frame, workers: int) -> li
         return list(run(work, places, groups))
 
 
-def _made(folder: Path, cells: list[tuple[int, int]], size: str, seed: int, frame: Frame) -> Path:
+def _made(folder: Path, cells: list[Cell], size: str, seed: int, frame: Frame, edition: str) -> Path:
     folder.mkdir()
     found: dict[str, list[pa.Table]] = {}
     for i, j in cells:
         known = Known(seed, i, j, size)
-        for name, table in tables(known, frame).items():
+        for name, table in tables(known, frame, edition).items():
             found.setdefault(name, []).append(table)
     for name, several in found.items():
         whole = pa.concat_tables(several).combine_chunks()
@@ -76,10 +87,10 @@ def _made(folder: Path, cells: list[tuple[int, int]], size: str, seed: int, fram
     return folder
 
 
-def tables(known: Known, frame: Frame) -> dict[str, pa.Table]:
+def tables(known: Known, frame: Frame, edition: str = "clean") -> dict[str, pa.Table]:
     """The tables of a superblock, by name; one without rows is left out."""
     deliveries = (each for subject in SUBJECTS for each in subject.deliveries)
-    made = {each.table: each.made(known, frame) for each in deliveries}
+    made = {each.table: each.made(known, frame, edition) for each in deliveries}
     return {name: table for name, table in made.items() if table is not None}
 
 
@@ -94,16 +105,20 @@ def _written(city: City) -> tuple[dict[str, Any], list[Entry]]:
     """Write what each subject delivers; what is true of the city, and the lines of its manifest."""
     counts: dict[str, int] = {}
     hashes: dict[str, str] = {}
+    wrong: list[Planted] = []
     further: dict[str, Any] = {}
     entries: list[Entry] = []
     for subject in SUBJECTS:
-        for name, (count, digest) in _delivered(subject, city).items():
-            counts[name], hashes[name] = count, digest
+        for delivery in subject.deliveries:
+            rows = files.written(delivery, city.tables(delivery.table), city.out, city.frame)
+            counts[delivery.table], hashes[delivery.table] = rows.count, rows.digest.hexdigest()
+            wrong += rows.faults
         if subject.whole is not None:
             made = subject.whole(city)
             entries += made.entries
             counts |= made.counts
             hashes |= made.hashes
+            wrong += made.faults
             if made.truth:
                 further[subject.name] = made.truth
         entries += subject.deliveries
@@ -112,24 +127,15 @@ def _written(city: City) -> tuple[dict[str, Any], list[Entry]]:
         "notice": names.NOTICE,
         "code": names.CODE,
         "size": city.size,
-        "edition": "clean",
+        "edition": city.edition,
         "seed": city.seed,
         "at": [city.frame.lon, city.frame.lat],
         "crs": f"EPSG:{city.frame.epsg}",
         "counts": counts,
         "rows_sha256": hashes,
-        "faults": [],
+        "faults": [asdict(each) for each in wrong],
     }
     return truth | further, entries
-
-
-def _delivered(subject: Subject, city: City) -> dict[str, tuple[int, str]]:
-    """Write the tables of a subject; how many rows each has, and their hash."""
-    found = {}
-    for delivery in subject.deliveries:
-        parts = city.tables(delivery.table)
-        found[delivery.table] = files.written(delivery, parts, city.out, city.frame)
-    return found
 
 
 def _manifest(entries: list[Entry]) -> str:

@@ -57,6 +57,12 @@ def street(i: int, j: int, number: int, cls: Class) -> str:
     return word(2_399 - cell(i, j) % 1_200) + numeral(number) + ("巷" if cls is Class.LANE else "路")
 
 
+def former(road: str) -> str:
+    """What a road was called before it got its name."""
+    number = sum(ord(letter) * (at + 1) for at, letter in enumerate(road))
+    return f"老{word(number % 2_400)}街"
+
+
 def district(i: int, j: int) -> str:
     """The district (区) of a superblock: whole subdistricts, parted by the river."""
     across, up = _part(i, j)

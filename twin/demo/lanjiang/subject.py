@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from twin.demo.lanjiang import names
+from twin.demo.lanjiang import faults, names
 from twin.demo.lanjiang.frame import Frame
 
 if TYPE_CHECKING:
+    from twin.demo.lanjiang.faults import Fault
     from twin.demo.lanjiang.known import Known
 
 #: The column that holds a row's geometry as WKB.
@@ -31,7 +32,8 @@ type Rows = Iterator[dict[str, Any]]
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of ``load.yml``: the layer that a file becomes. ``title`` is Chinese and English, ``declared``
-    what else the line says. An ``optional`` one is skipped where nothing takes its kind or format."""
+    what else the line says. An ``optional`` one is skipped where nothing takes its kind or
+    it is refused."""
 
     layer: str
     path: str
@@ -52,6 +54,8 @@ class Table(Entry):
     floats: tuple[str, ...] = ()
     integers: tuple[str, ...] = ()
     cpg: bool = True
+    #: What is wrong with some of its rows in the dirty edition.
+    faults: tuple[Fault, ...] = ()
 
     def placed(self, rows: Sequence[dict[str, Any]], frame: Frame) -> pa.Table:
         """The table of some rows, at least one, with a geometry on the plan (m) in ``SHAPE``."""
@@ -72,9 +76,12 @@ class Delivery(Table):
 
     rows: Callable[[Known], Rows] = field(kw_only=True)
 
-    def made(self, known: Known, frame: Frame) -> pa.Table | None:
-        """The table of a superblock in the coordinates of the frame, None where it has no row."""
+    def made(self, known: Known, frame: Frame, edition: str = "clean") -> pa.Table | None:
+        """The table of a superblock in the coordinates of the frame, None where it has no row. In the dirty
+        edition it says of each row in the column ``faults.FAULT`` what is wrong with it."""
         rows = list(self.rows(known))
+        if edition == "dirty" and self.faults:
+            rows = list(faults.planted(rows, self.faults, known.seed, self.table, known.of.i, known.of.j))
         return self.placed(rows, frame) if rows else None
 
 
@@ -88,17 +95,32 @@ class City:
     frame: Frame
     out: Path
     tables: Callable[[str], Iterator[pa.Table]]
+    edition: str = "clean"
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fault: its kind, the rule that finds it, where it is (the layer of the file; rows count from 1, 0 is
+    the file as a whole) and the id of the row."""
+
+    kind: str
+    rule: str
+    file: str
+    layer: str
+    row: int = 0
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
     """What became of a whole city: lines of ``load.yml``, and what ``truth.json`` has: how many rows of each
-    table, a hash of them, and what else is true under the subject's name."""
+    table, a hash of them, what is wrong with them, and what else is true under the subject's name."""
 
     entries: tuple[Entry, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Planted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

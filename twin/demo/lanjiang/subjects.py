@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twin.demo.lanjiang import cameras, devices, expected, survey
 from twin.demo.lanjiang.administration.subject import SUBJECT as ADMINISTRATION
+from twin.demo.lanjiang.faults import deliveries
 from twin.demo.lanjiang.subject import Subject
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -12,4 +13,5 @@ SUBJECTS: tuple[Subject, ...] = (
     devices.SUBJECT,
     cameras.SUBJECT,
     expected.SUBJECT,
+    deliveries.SUBJECT,
 )

@@ -6,6 +6,8 @@ from __future__ import annotations
 import shapely
 
 from twin.demo.lanjiang import addresses, cover, files, grids, names, parcels, plan
+from twin.demo.lanjiang.faults import addresses as wrong_addresses
+from twin.demo.lanjiang.faults import buildings as wrong_buildings
 from twin.demo.lanjiang.frame import GEOGRAPHIC
 from twin.demo.lanjiang.known import Known
 from twin.demo.lanjiang.plan import Class, Use
@@ -219,6 +221,7 @@ SUBJECT = Subject(
             geometry="Polygon",
             floats=("建筑高度",),
             integers=("地上层数", "建成年份", "人数"),
+            faults=wrong_buildings.FAULTS,
         ),
         Delivery(
             "addresses",
@@ -229,6 +232,7 @@ SUBJECT = Subject(
             table="plates",
             rows=door_plates,
             geometry="Point",
+            faults=wrong_addresses.FAULTS,
         ),
         Delivery(
             "rooms",

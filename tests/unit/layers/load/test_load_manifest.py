@@ -113,6 +113,7 @@ def test_what_nothing_here_takes_is_skipped_where_it_is_optional(store: Store, t
         ("drawing", 0, "the file is binary and of no type that is read"),
         ("last", 2, ""),
     ]
+    assert [one.problems[0].rule for one in reports[1:3]] == ["kind.unknown", "file.type"]
     assert [layer.id for layer in store.layers()] == ["first", "last"]
     for entry in entries:
         entry.pop("optional", None)

@@ -26,11 +26,11 @@ SUBDISTRICTS = Table(
 
 
 def _whole(city: City) -> Made:
-    count, digest = _written(city, SUBDISTRICTS, areas.subdistricts(city))
-    return Made((SUBDISTRICTS,), {"subdistricts": count}, {"subdistricts": digest})
+    made = _written(city, SUBDISTRICTS, areas.subdistricts(city))
+    return Made((SUBDISTRICTS,), {"subdistricts": made.count}, {"subdistricts": made.digest.hexdigest()})
 
 
-def _written(city: City, table: Table, rows: Rows) -> tuple[int, str]:
+def _written(city: City, table: Table, rows: Rows) -> files.Rows:
     parts = (table.placed(some, city.frame) for some in itertools.batched(rows, _TOGETHER))
     return files.written(table, parts, city.out, city.frame)
 
