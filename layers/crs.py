@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from layers.errors import BadFile, BadParameter, shown
 from layers.model import FeatureLayer
-from layers.place import crs_name
 from layers.types import CRS84, Bbox
 
 if TYPE_CHECKING:
@@ -146,7 +145,8 @@ def _vertical_of(text: str) -> pyproj.CRS | None:
 
 def _called(text: str) -> str:
     """What a message calls a CRS: its code, or the name in its definition."""
-    return shown(crs_name(text))
+    name = text.split('"', 2)[1] if '"' in text else text
+    return shown(name) if name else "a system without a name"
 
 
 @lru_cache(maxsize=64)

@@ -40,7 +40,8 @@ def source(code: str) -> tuple[str, Place | None, str | None]:
 
 def crs_name(label: str) -> str:
     """What people call a recorded CRS: its code, or the name in its definition."""
-    return (label.split('"', 2)[1] or "a system without a name") if '"' in label else label
+    name = label.split('"', 2)[1] if '"' in label else label
+    return name or "a system without a name"
 
 
 def undefined(code: str) -> str | None:
