@@ -40,8 +40,7 @@ def source(code: str) -> tuple[str, Place | None, str | None]:
 
 def crs_name(label: str) -> str:
     """What people call a recorded CRS: its code, or the name in its definition."""
-    name = label.split('"', 2)[1] if '"' in label else label
-    return name or "a system without a name"
+    return (label.split('"', 2)[1] or "a system without a name") if '"' in label else label
 
 
 def undefined(code: str) -> str | None:
