@@ -15,8 +15,8 @@ import shapely
 from pyproj import Transformer
 
 from twin.demo.lanjiang import plan, relief
-from twin.demo.lanjiang.faults import FAULT
 from twin.demo.lanjiang.frame import GEOGRAPHIC, VERTICAL, Frame
+from twin.demo.lanjiang.planting import FAULT
 from twin.demo.lanjiang.subject import NOTE, SHAPE, Planted, Table
 
 #: When all files say that they were written: a clock would make another file each time.

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from twin.demo.lanjiang import faults, names
+from twin.demo.lanjiang import names, planting
 from twin.demo.lanjiang.frame import Frame
 
 if TYPE_CHECKING:
-    from twin.demo.lanjiang.faults import Fault
     from twin.demo.lanjiang.known import Known
+    from twin.demo.lanjiang.planting import Fault
 
 #: The column that holds a row's geometry as WKB.
 SHAPE = "wkb"
@@ -78,10 +78,10 @@ class Delivery(Table):
 
     def made(self, known: Known, frame: Frame, edition: str = "clean") -> pa.Table | None:
         """The table of a superblock in the coordinates of the frame, None where it has no row. In the dirty
-        edition it says of each row in the column ``faults.FAULT`` what is wrong with it."""
+        edition it says of each row in the column ``planting.FAULT`` what is wrong with it."""
         rows = list(self.rows(known))
         if edition == "dirty" and self.faults:
-            rows = list(faults.planted(rows, self.faults, known.seed, self.table, known.of.i, known.of.j))
+            rows = list(planting.planted(rows, self.faults, known.seed, self.table, known.of.i, known.of.j))
         return self.placed(rows, frame) if rows else None
 
 

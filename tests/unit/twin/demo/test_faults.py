@@ -14,11 +14,12 @@ import shapely
 
 from layers.errors import BadParameter
 from twin.demo.lanjiang import generate, names
-from twin.demo.lanjiang.faults import FAULT, deliveries
+from twin.demo.lanjiang.faults import deliveries
 from twin.demo.lanjiang.faults.addresses import FAULTS as ADDRESSES
 from twin.demo.lanjiang.faults.buildings import FAULTS as BUILDINGS
 from twin.demo.lanjiang.frame import Frame
 from twin.demo.lanjiang.known import Known
+from twin.demo.lanjiang.planting import FAULT
 
 CELL = (0, -1)
 

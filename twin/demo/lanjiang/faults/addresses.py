@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 
 from twin.demo.lanjiang import names
-from twin.demo.lanjiang.faults import Fault, Row
+from twin.demo.lanjiang.planting import Fault, Row
 from twin.demo.lanjiang.subject import SHAPE
 
 _WIDE = str.maketrans("0123456789-", "０１２３４５６７８９－")

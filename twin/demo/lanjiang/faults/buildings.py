@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from twin.demo.lanjiang.faults import Fault, Row
+from twin.demo.lanjiang.planting import Fault, Row
 from twin.demo.lanjiang.subject import SHAPE
 
 

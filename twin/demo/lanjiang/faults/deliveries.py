@@ -17,8 +17,8 @@ from pyproj.crs import ProjectedCRS
 from pyproj.crs.coordinate_operation import TransverseMercatorConversion
 
 from twin.demo.lanjiang import files, names
-from twin.demo.lanjiang.faults import FAULT
 from twin.demo.lanjiang.frame import GEOGRAPHIC
+from twin.demo.lanjiang.planting import FAULT
 from twin.demo.lanjiang.subject import SHAPE, City, Entry, Made, Planted, Subject
 
 FOLDER = "补交"
