@@ -31,6 +31,8 @@ class Effect:
     profile: tuple[tuple[float, float], ...]
     how: Literal["add", "share"] = "add"
     fades: bool = True
+    #: Metres within which it is not felt.
+    beyond: float = 0.0
     #: Degrees from the north towards which the wind blows it; it goes everywhere without one.
     towards: float | None = None
 
@@ -109,8 +111,8 @@ _RAINSTORM = Script(
     (
         Effect("rainfall", 2_600, ((0, 0), (15, 38), (40, 56), (70, 34), (120, 0)), fades=False),
         Effect("water_level", 2_600, ((8, 0), (50, 1.3), (90, 1.1), (180, 0))),
-        Effect("road_water", 90, ((10, 0), (25, 16), (40, 28), (60, 52), (90, 52), (150, 0)), fades=False),
-        Effect("road_water", 900, ((15, 0), (60, 12), (90, 10), (150, 0))),
+        Effect("road_water", 90, ((10, 0), (26, 15), (41, 27), (61, 50), (90, 50), (150, 0)), fades=False),
+        Effect("road_water", 900, ((15, 0), (60, 12), (90, 10), (150, 0)), beyond=90),
         Effect("pump_power", 1_200, ((8, 0), (20, 1.0), (120, 1.0), (180, 0)), "share"),
     ),
     (
@@ -245,7 +247,7 @@ def _felt(effect: Effect, at: Stream, stream: Stream) -> float:
         return 0.0
     east, north = away(at, stream)
     metres = math.hypot(east, north)
-    if metres >= effect.reach:
+    if not effect.beyond <= metres < effect.reach:
         return 0.0
     share = 1 - metres / effect.reach if effect.fades else 1.0
     if effect.towards is None or metres < 30:

@@ -67,7 +67,7 @@ def test_what_each_script_leads_to(truth: dict[str, Any]) -> None:
     assert levels(truth["burst"], "road_water")["yellow"] > levels(truth["burst"], "water_pressure")["red"]
     assert levels(truth["burst"], "turbidity")["yellow"] < 30
     storm = levels(truth["rainstorm"], "road_water")
-    assert 15 <= storm["yellow"] < storm["orange"] < storm["red"] <= 60
+    assert 15 <= storm["yellow"] < storm["orange"] < storm["red"] <= 61
     assert "orange" in levels(truth["rainstorm"], "rainfall")
     gas = truth["gas"]
     assert list(levels(gas, "gas_lel")) == ["blue", "yellow", "orange", "red"]
@@ -78,6 +78,15 @@ def test_what_each_script_leads_to(truth: dict[str, Any]) -> None:
     for told in truth.values():
         assert {one["stream"] for one in told["alarms"]} <= set(told["affected"])
         assert told["units"]
+
+
+def test_the_underpass_is_as_deep_as_it_is_told(streams: list[Stream]) -> None:
+    scene = scripts.scene("rainstorm", streams, START)
+    told = [one for one in scene.script.told if "厘米" in one.title]
+    depths = scene.observed(SEED, scene.at, START + np.array([one.minute * 60 for one in told]))
+    assert [
+        f"下穿通道积水 {depth:.0f} 厘米" in one.title for one, depth in zip(told, depths, strict=True)
+    ] == [True] * 3
 
 
 def test_a_drill_changes_nothing_and_says_what_it_is(truth: dict[str, Any], streams: list[Stream]) -> None:
