@@ -149,6 +149,8 @@ class KindTable(FieldTable):
         yield from ((("style", "label", i), name) for i, name in enumerate(self.style.label))
         if self.style.assumed:
             yield ("style", "assumed", "property"), self.style.assumed.property
+        if self.style.rank:
+            yield ("style", "rank", "property"), self.style.rank.property
         if self.prism:
             yield from ((("prism", key), getattr(self.prism, key)) for key in ("low", "high"))
             yield from ((("prism", "foot"), name) for name in self.prism.foot or ())

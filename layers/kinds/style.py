@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from layers.kinds.codes import Both, CodeList, Color
 from layers.strict import Strict
@@ -35,16 +36,39 @@ class AssumedWhere(Strict):
     values: tuple[str, ...]
 
 
+class RankRule(Strict):
+    """Which features matter more: by a property whose ``values`` are listed from the highest rank down, those
+    of one rank together, or by the ``least`` number of each rank. What has none of them is below all."""
+
+    property: str
+    values: tuple[tuple[str, ...], ...] = ()
+    least: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.values) == bool(self.least):
+            raise ValueError("either values or least")
+        if any(after >= before for before, after in pairwise(self.least)):
+            raise ValueError("least has to descend: the first rank is the highest")
+        known = [value for some in self.values for value in some]
+        if len(set(known)) < len(known):
+            raise ValueError("a value has one rank")
+        return self
+
+
 class Style(Strict):
     """How the page draws a kind by default; ``width`` and ``size`` in pixels, ``widths`` by the value that
-    tells the colour. Of the fields of ``label`` the first filled one is written on the map, from
-    ``label_from`` to ``label_within`` metres away; only in the view from above where ``label_flat``."""
+    tells the colour; areas as the lines around them where they are ``bounds``. Of the fields of ``label`` the
+    first filled one is written on the map, from ``label_from`` to ``label_within`` metres away, of each rank
+    half as far as of the one above it; only in the view from above where ``label_flat``."""
 
     color: ColorRule
     legend: tuple[LegendLine, ...] = ()
     width: int | float | None = None
     size: int | float | None = None
     assumed: AssumedWhere | None = None
+    rank: RankRule | None = None
+    bounds: bool = False
     widths: dict[str, float] = Field(default_factory=dict)
     label: tuple[str, ...] = ()
     label_from: int = Field(default=0, ge=0)
@@ -65,6 +89,8 @@ class Style(Strict):
             "color": {"property": self.color.property, "values": colors, "default": self.color.default},
             "legend": [*lines, *(line.model_dump(exclude_defaults=True) for line in self.legend)],
             "assumed": self.assumed.model_dump() if self.assumed else None,
+            "rank": self.rank.model_dump(mode="json") if self.rank else None,
+            "bounds": self.bounds,
             "widths": self.widths,
             "label": list(self.label),
             "labelFrom": self.label_from,

@@ -38,6 +38,9 @@ CENTRES = (
 HAMLETS, PARKS = 60, 70
 #: What runs below a street, and how often.
 MEDIA = {"water": 1.0, "drainage": 1.0, "power": 0.9, "telecom": 0.8, "gas": 0.7, "heat": 0.35}
+#: A medium has a main in every so many streets, each with a medium of its own, and a trunk in an eighth of
+#: those.
+MAINS = 8
 USES = ("residential", "office", "retail", "industrial", "school")
 _METRES = 111_320.0
 
@@ -219,7 +222,10 @@ def _pipes(
     lines = lines + (left * ((medium - 2.5) * 2.0)[:, None])[:, None]
     n = len(lines)
     shapes = shapely.linestrings(_lonlat(lines.reshape(-1, 2)).reshape(n, 2, 2))
-    sizes = np.array([200, 400, 150, 110, 160, 300])[medium] * random.choice([0.5, 1, 1, 2, 4], n)
+    # which street it is: a row of crossings or a column of them
+    number = np.rint(sections[street, 0, 1 - street % 2] / BLOCK).astype(np.int64)
+    wider = np.where(number % (8 * MAINS) == MAINS * medium, 4, np.where(number % MAINS == medium, 2, 1))
+    sizes = np.array([200, 250, 150, 110, 160, 250])[medium] * wider
     names = np.array(list(MEDIA))
     return (
         shapes,
@@ -227,7 +233,7 @@ def _pipes(
         {
             "code": [f"P{i:07d}" for i in range(n)],
             "medium": names[medium].tolist(),
-            "diameter": np.round(sizes),
+            "diameter": sizes.astype(float),
             "depth": pa.array(np.round(random.uniform(0.7, 4.0, n), 2), mask=random.random(n) > 0.7),
             "material": np.array(["PE", "铸铁", "混凝土", "钢"])[random.integers(0, 4, n)].tolist(),
         },

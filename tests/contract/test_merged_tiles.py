@@ -21,10 +21,12 @@ from tiles.service import Tiles
 
 ZOOMS = (0, 4, 9, 11, 12, 13, 14, 16)
 MEDIA = ("water", "gas", "power", None, 'it\'s "new"')
+ROADS = ("path", "street", "main", "service", None)
 #: Name of the layer → kind, type of its geometries.
 LAYERS = {
     "buildings": ("building", "Polygon"),
     "pipes": ("pipeline", "LineString"),
+    "roads": ("road", "LineString"),
     "addresses": ("address", "Point"),
     "all": ("feature", "Geometry"),
 }
@@ -37,7 +39,7 @@ def shapes(kind: str, n: int, rng: np.random.Generator) -> list[Any]:
     w[: n // 50], h[: n // 50] = 0.02, 0.01
     if kind == "building":
         return list(shapely.box(lon, lat, lon + w, lat + h))
-    if kind == "pipeline":
+    if kind in ("pipeline", "road"):
         xy = np.stack([lon, lat, lon + w, lat, lon + w, lat + h], axis=1).reshape(n, 3, 2)
         return list(shapely.linestrings(xy))
     if kind == "address":
@@ -49,11 +51,12 @@ def shapes(kind: str, n: int, rng: np.random.Generator) -> list[Any]:
 def fill(store: Store, layer: str, n: int) -> None:
     kind, geometry = LAYERS[layer]
     rng = np.random.default_rng(5)
-    names = {"pipeline": "medium", "building": "height_source"}
-    fields = (Field(names.get(kind, "name"), "string"),)
-    texts = MEDIA if kind == "pipeline" else ("measured", "levels", "default", None, None)
+    names = {"pipeline": "medium", "building": "height_source", "road": "class"}
+    fields = (Field(names.get(kind, "name"), "string"), Field("diameter_mm", "number"))
+    texts = {"pipeline": MEDIA, "road": ROADS}.get(kind, ("measured", "levels", "default", None, None))
+    wide = (1000.0, 100.0, 400.0, None, 100.0, 250.0, 600.0)
     rows = [
-        row(f"s{i}", shape, **{fields[0].name: texts[i * i % 5]})
+        row(f"s{i}", shape, **{fields[0].name: texts[i * i % 5], "diameter_mm": wide[i % 7]})
         for i, shape in enumerate(shapes(kind, n, rng))
     ]
     load(store, spec(layer, kind=kind, geometry_type=geometry, fields=fields, crs="EPSG:4326"), rows)

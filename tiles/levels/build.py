@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from layers import quadtree
 from tiles.batch import LINE, POLYGON, Batch
 from tiles.dictionary import DictionaryColumn
-from tiles.levels import coverage, segments, table
+from tiles.levels import coverage, ranks, segments, table
 from tiles.levels.cells import DEEPER, cell_of, counted, size_of
+from tiles.levels.ranks import Rank
 from tiles.levels.table import Numbers, Table
 
 #: The zooms of which pyramids are kept; what is merged at deeper ones is counted tile by tile.
@@ -21,8 +22,6 @@ DEEPEST_KEPT = 13
 MOST_CLASSES = 100
 #: Bits of a key that tell the class.
 CLASS_BITS = 7
-#: Pixels of a tile, and of the side of an area or of a line that is seen.
-PIXELS, SEEN = 512, 1.4
 #: Columns of a table of groups: how many points, lines and areas, how many of them are large enough to be
 #: seen, and the sums of the columns and rows of their middles (cells of the deepest zoom).
 POINTS, LINES, AREAS, VISIBLE, SUM_X, SUM_Y = range(6)
@@ -31,10 +30,11 @@ POINTS, LINES, AREAS, VISIBLE, SUM_X, SUM_Y = range(6)
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """What a layer's pyramids tell beside counts: the property ``by`` whose ``values`` are its classes, None
-    for no classes."""
+    for no classes; by which rule the one matters more than the other, ``rank``, None for none."""
 
     by: str | None = None
     values: tuple[str, ...] = ()
+    rank: Rank | None = None
 
     @property
     def other(self) -> int:
@@ -49,7 +49,7 @@ def scheme_of(style: Mapping[str, object]) -> Scheme:
     values = rule.get("values")
     names = tuple(values)[: MOST_CLASSES - 1] if isinstance(values, Mapping) else ()
     name = rule.get("property")
-    return Scheme(name if isinstance(name, str) and names else None, names)
+    return Scheme(name if isinstance(name, str) and names else None, names, ranks.rank_of(style))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,6 @@ def class_codes(column: DictionaryColumn, scheme: Scheme) -> Numbers:
     return np.array([*(known.get(text, scheme.other) for text in texts), scheme.other])
 
 
-def seen_from(batch: Batch) -> Numbers:
-    """The first zoom (n,) at which each feature is large enough to be seen."""
-    side = np.where(batch.dims == POLYGON, np.sqrt(batch.measure), batch.measure)
-    with np.errstate(divide="ignore"):
-        zoom = np.ceil(np.log2(SEEN / PIXELS / np.where(batch.dims == 0, 1.0, side)))
-    return np.clip(zoom, 0, 99).astype(np.int64)
-
-
 def build(
     batch: Batch,
     scheme: Scheme,
@@ -100,9 +92,10 @@ def build(
     # the deepest of the zooms at which a feature belongs to a group
     enters = np.minimum(size - DEEPER, zooms[0])
     classes = classes_of(batch, scheme)
-    made = Levels(groups(batch, zooms, size, origin), {}, {}, {})
+    made = Levels(_groups(batch, scheme, zooms, size, origin), {}, {}, {})
     rows = np.flatnonzero((batch.dims == POLYGON) & (enters >= zooms[-1]))
-    under, lines = table.empty(1), dict[int, Table]()
+    under, lines = table.empty(1), dict[tuple[int, int], Table]()
+    kept = ranks.kept_from(batch, scheme.rank, DEEPEST_KEPT + 1)
     counts = table.empty(1)
     first = np.flatnonzero(counted(batch) & (enters >= zooms[-1]))
     for zoom in zooms:
@@ -111,8 +104,9 @@ def build(
         fresh = coverage.covered(batch, mine, zoom, corner)
         under = table.joined([(1, coverage.coarser(under)), (1, fresh)])
         made.coverage[zoom] = under  # type: ignore[index]
-        lines = _segments(batch, classes, enters, zoom, lines, origin)
-        made.segments[zoom] = lines  # type: ignore[index]
+        entering = np.flatnonzero((batch.dims == LINE) & (enters == zoom) & (kept <= zoom))
+        lines = _segments(batch, (classes, kept), entering, zoom, lines, origin)
+        made.segments[zoom] = _by_class(lines)  # type: ignore[index]
         if scheme.by or (batch.dims == LINE).any():
             own = first[enters[first] == zoom]
             counts = _classes(batch, own, classes, zoom, counts, origin)
@@ -120,12 +114,14 @@ def build(
     return made
 
 
-def groups(batch: Batch, zooms: Sequence[int], size: Numbers, origin: tuple[int, int]) -> dict[int, Table]:
+def _groups(
+    batch: Batch, scheme: Scheme, zooms: Sequence[int], size: Numbers, origin: tuple[int, int]
+) -> dict[int, Table]:
     """The tables of groups of some zooms."""
     rows = np.flatnonzero(counted(batch))
     rows = rows[np.argsort(batch.places[rows], kind="stable")]
     places, size, dims = batch.places[rows], size[rows], batch.dims[rows]
-    seen = seen_from(batch)[rows]
+    seen = ranks.seen_from(batch, scheme.rank, DEEPEST_KEPT + 1)[rows]
     x, y = quadtree.columns_rows(cell_of(places, quadtree.DEEPEST))
     found: dict[int, Table] = {}
     for zoom in zooms:
@@ -152,18 +148,29 @@ def shifted(cells: NDArray[np.uint64], origin: tuple[int, int]) -> NDArray[np.ui
 
 def _segments(
     batch: Batch,
-    classes: Numbers,
-    enters: Numbers,
+    by: tuple[Numbers, Numbers],
+    rows: Numbers,
     zoom: int,
-    below: Mapping[int, Table],
+    below: Mapping[tuple[int, int], Table],
     origin: tuple[int, int],
-) -> dict[int, Table]:
-    rows = np.flatnonzero((batch.dims == LINE) & (enters == zoom))
-    out = {code: segments.coarser(fine, zoom) for code, fine in below.items()}
-    for code in np.unique(classes[rows]).tolist():
-        fresh = segments.drawn(batch, rows[classes[rows] == code], zoom, origin)
-        out[code] = table.joined([(1, out[code]), (1, fresh)]) if code in out else fresh
+) -> dict[tuple[int, int], Table]:
+    """The segments of a zoom by class and the first zoom at which they are drawn: ``by`` of each feature,
+    ``rows`` those that belong to a group from this zoom on, ``below`` the same of the next zoom."""
+    out = {key: segments.coarser(fine, zoom) for key, fine in below.items() if key[1] <= zoom}
+    classes, kept = by
+    for code, first in np.unique(np.stack([classes[rows], kept[rows]], axis=1), axis=0).tolist():
+        mine = rows[(classes[rows] == code) & (kept[rows] == first)]
+        fresh = segments.drawn(batch, mine, zoom, origin)
+        known = out.get((code, first))
+        out[code, first] = table.joined([(1, known), (1, fresh)]) if known else fresh
     return out
+
+
+def _by_class(lines: Mapping[tuple[int, int], Table]) -> dict[int, Table]:
+    parts: dict[int, list[tuple[int, Table]]] = {}
+    for (code, _), one in lines.items():
+        parts.setdefault(code, []).append((1, one))
+    return {code: table.joined(some) for code, some in parts.items()}
 
 
 def _classes(

@@ -33,7 +33,7 @@ def whole(field: Field, scheme: Scheme, sums: Numbers, large: Batch, vertices: i
         props[scheme.by] = ([names[int(np.bincount(classes_of(large, scheme)).argmax())]], "string")
     ids = np.array([merged.FIRST_ID], np.int64)
     none = np.zeros(1, np.int64)
-    return Merged(none, none - 1, _largest(large, vertices), ids, props)  # type: ignore[arg-type]
+    return Merged(none, none - 1, _largest(large, vertices), None, ids, props)  # type: ignore[arg-type]
 
 
 def _largest(large: Batch, vertices: int) -> Shapes:

@@ -108,7 +108,10 @@ def summed(of: Source) -> Levels:
 
 
 def _prefix(scheme: Scheme) -> str:
-    return f"levels/{EDITION}/{zlib.crc32(orjson.dumps([scheme.by, scheme.values])):08x}/"
+    said: list[Any] = [scheme.by, scheme.values]
+    if scheme.rank is not None:
+        said.append(scheme.rank)
+    return f"levels/{EDITION}/{zlib.crc32(orjson.dumps(said)):08x}/"
 
 
 def _tables(levels: Levels) -> Iterator[tuple[_Path, Table]]:

@@ -2,8 +2,8 @@
 point.
 
 Each tells ``group_count``, how many features it stands for, ``group_filter``, CQL2 text that selects exactly
-these from the layer, and of layers with classes how many of each there are (``group_count_CLASS``), with the
-most frequent one in the property that tells the class, so that a style for features colours it too.
+these from the layer, and of layers with classes how many of each there are (``group_count_CLASS``). The class
+that half of them or more have is in the property that tells it, so that a style for features colours it too.
 """
 
 from __future__ import annotations
@@ -53,12 +53,14 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What stands for groups: the place of each one's cell in the field, its class (−1: all), its shape; ids
-    (n,) and properties with their types."""
+    """What stands for groups: the place of each one's cell in the field, the class whose shape it has (−1:
+    all), its shape; ids (n,) and properties with their types. ``told`` (n, classes): the members of which
+    classes it stands for; None: of all."""
 
     cell: Numbers
     kind: Numbers
     shapes: Shapes
+    told: NDArray[np.bool_] | None = None
     ids: NDArray[np.int64] = made_by(default_factory=lambda: np.empty(0, np.int64))
     props: Mapping[str, tuple[Sequence[object], FieldType]] = made_by(default_factory=dict)
 
@@ -111,8 +113,11 @@ def _middles(sums: Numbers) -> Floats:
 
 
 def lines(source: Source, field: Field, scheme: Scheme, sums: Numbers, groups: Numbers) -> Merged:
-    """The lines of groups (places in the field), for each class by itself; of a class all of whose lines are
-    shorter than a pixel, one pixel."""
+    """The lines of groups (places in the field), for each class by itself.
+
+    The first class of which a group has lines stands also for those of which it has none: shorter than a
+    pixel, or too short for their rank (:mod:`tiles.levels.ranks`). Where it has none at all, a line of one
+    pixel stands for all."""
     counts = by_class(source, field, scheme, groups)
     n = float(1 << (field.z + segments.FINER))
     place = np.array([field.x, field.y]) * (1 << segments.FINER)
@@ -129,28 +134,40 @@ def lines(source: Source, field: Field, scheme: Scheme, sums: Numbers, groups: N
     paths = segments.paths(keys, after + which, corners[which])
     at = _parts(paths.feature)
     whose = paths.feature[at[:-1]]
+    own = whose % max(len(groups), 1)
+    kind = codes[whose // max(len(groups), 1)]
     ones, dims = np.ones(len(paths.feature), np.uint8), np.full(len(whose), LINE, np.uint8)
     shapes = Shapes(dims, at, paths.offsets, ones, (paths.xy + place + segments.spacing(field.z) / 2) / n)
-    drawn = Merged(groups[whose % len(groups)], codes[whose // len(groups)], shapes) if len(groups) else None
-    there = counts[:, codes] > 0
-    there.T.flat[whose] = False
-    bare, absent = np.nonzero(there)
-    pixels = _pixels(sums, groups[bare], codes[absent], n)
-    return pixels if drawn is None else joined([drawn, pixels])
+    drawn = Merged(groups[own], kind, shapes, _told(counts > 0, own, kind))
+    bare = np.setdiff1d(np.arange(len(groups)), own)
+    return joined([drawn, _pixels(sums, groups[bare], counts[bare] > 0, n)])
+
+
+def _told(there: NDArray[np.bool_], own: Numbers, kind: Numbers) -> NDArray[np.bool_]:
+    """The classes (n, classes) for which lines stand, of a group (place in ``there``) and a class each."""
+    told = np.zeros((len(own), there.shape[1]), bool)
+    told[np.arange(len(own)), kind] = True
+    rest = there.copy()
+    rest[own, kind] = False
+    # by group, then by class: the first of each group
+    order = np.lexsort((kind, own))
+    first = order[np.flatnonzero(np.diff(own[order], prepend=-1))]
+    told[first] |= rest[own[first]]
+    return told
 
 
 def _segments(zoom: int, code: int, levels: Levels) -> Table | None:
     return levels.segments.get(zoom, {}).get(code)
 
 
-def _pixels(sums: Numbers, groups: Numbers, codes: Numbers, n: float) -> Merged:
-    """A line of a pixel in the middle of the members of each group, of its class."""
+def _pixels(sums: Numbers, groups: Numbers, told: NDArray[np.bool_], n: float) -> Merged:
+    """A line of a pixel in the middle of the members of each group, for some classes."""
     middle = (_middles(sums[groups]) + 0.5) / float(1 << quadtree.DEEPEST)
     half = np.array([0.5 / n, 0.0])
     xy = np.stack([middle - half, middle + half], axis=1).reshape(-1, 2)
     steps, ones = np.arange(len(groups) + 1), np.ones(len(groups), np.uint8)
     shapes = Shapes(ones * np.uint8(LINE), steps, 2 * steps, ones, xy)
-    return Merged(groups, codes, shapes)
+    return Merged(groups, np.full(len(groups), -1), shapes, told)
 
 
 def points(field: Field, sums: Numbers, groups: Numbers) -> Merged:
@@ -181,7 +198,14 @@ def joined(parts: Sequence[Merged]) -> Merged:
         np.concatenate([np.empty((0, 2)), *(one.xy for one in shapes)]),
     )
     cell = np.concatenate([none[:0], *(part.cell for part in parts)])
-    return Merged(cell, np.concatenate([none[:0], *(part.kind for part in parts)]), whole)
+    kind = np.concatenate([none[:0], *(part.kind for part in parts)])
+    classes = next((part.told.shape[1] for part in some if part.told is not None), None)
+    told = None if classes is None else np.concatenate([_classes_told(part, classes) for part in some])
+    return Merged(cell, kind, whole, told)
+
+
+def _classes_told(part: Merged, classes: int) -> NDArray[np.bool_]:
+    return np.ones((len(part.cell), classes), bool) if part.told is None else part.told
 
 
 def counted(source: Source, field: Field, scheme: Scheme, sums: Numbers, made: Merged) -> Merged:
@@ -190,26 +214,31 @@ def counted(source: Source, field: Field, scheme: Scheme, sums: Numbers, made: M
     props: dict[str, tuple[Sequence[object], FieldType]] = {}
     filters = [_cell_filter(field, int(at)) for at in made.cell]
     if scheme.by is not None:
-        each_class = by_class(source, field, scheme, made.cell)
-        # a line stands for one class, where there are lines of it
-        one = made.kind >= 0
-        count = np.where(one, each_class[np.arange(len(made.kind)), np.maximum(made.kind, 0)], count)
-        top = np.where(one, made.kind, each_class.argmax(axis=1))
+        there = by_class(source, field, scheme, made.cell)
+        told = _classes_told(made, there.shape[1])
+        # all that the cell has are all
+        whole = (told | (there == 0)).all(axis=1)
+        each_class = np.where(told, there, 0)
+        count = np.where(whole, count, each_class.sum(axis=1))
+        most = each_class.max(axis=1, initial=0) * 2 >= each_class.sum(axis=1)
+        top = np.where(made.kind >= 0, made.kind, np.where(most, each_class.argmax(axis=1), scheme.other))
         names = [*scheme.values, None]
         props[scheme.by] = [names[code] for code in top.tolist()], "string"
-        for code in np.flatnonzero(each_class[~one].any(axis=0)).tolist():
-            each = [
-                None if own or not n else n for own, n in zip(one, each_class[:, code].tolist(), strict=True)
-            ]
+        several = (made.kind < 0) | ((each_class > 0).sum(axis=1) > 1)
+        for code in np.flatnonzero(each_class[several].any(axis=0)).tolist():
+            own = np.where(several, each_class[:, code], 0).tolist()
+            each = [n or None for n in own]
             props[f"{COUNT}_{names[code] or 'other'}"] = each, "integer"
-        texts = [f" AND {_class_filter(scheme, code)}" for code in range(len(names))] + [""]
-        filters = [text + texts[code] for text, code in zip(filters, made.kind.tolist(), strict=True)]
+        patterns, which = np.unique(each_class > 0, axis=0, return_inverse=True)
+        texts = [f" AND {_class_filter(scheme, np.flatnonzero(one).tolist())}" for one in patterns]
+        ends = zip(filters, whole.tolist(), which.ravel().tolist(), strict=True)
+        filters = [text if all_ else text + texts[at] for text, all_, at in ends]
     props[COUNT] = count.tolist(), "integer"
     props[FILTER] = filters, "string"
     ids = FIRST_ID + ((field.cells[made.cell].astype(np.int64) << CLASS_BITS | made.kind + 1) % FIRST_ID)
     order = np.argsort(ids, kind="stable")
     assert len(np.unique(ids)) == len(ids)
-    return _ordered(Merged(made.cell, made.kind, made.shapes, ids, props), order)
+    return _ordered(Merged(made.cell, made.kind, made.shapes, None, ids, props), order)
 
 
 def by_class(source: Source, field: Field, scheme: Scheme, groups: Numbers) -> Numbers:
@@ -226,12 +255,15 @@ def _cell_filter(field: Field, at: int) -> str:
     return f"middle_in_tile({place}) AND fits_tile({place})"
 
 
-def _class_filter(scheme: Scheme, code: int) -> str:
+def _class_filter(scheme: Scheme, codes: Sequence[int]) -> str:
     name = f'"{scheme.by}"'
     texts = ["'" + value.replace("'", "''") + "'" for value in scheme.values]
-    if code < len(texts):
-        return f"{name} = {texts[code]}"
-    return f"({name} IS NULL OR {name} NOT IN ({', '.join(texts)}))"
+    mine = [texts[code] for code in codes if code < len(texts)]
+    others = set(range(len(texts))) - set(codes)
+    if scheme.other in codes:
+        rest = f" OR {name} NOT IN ({', '.join(texts[code] for code in sorted(others))})" if others else ""
+        return f"({name} IS NULL{rest})"
+    return f"{name} IN ({', '.join(mine)})" if len(mine) > 1 else f"{name} = {''.join(mine)}"
 
 
 def _ordered(made: Merged, order: Numbers) -> Merged:
@@ -241,7 +273,7 @@ def _ordered(made: Merged, order: Numbers) -> Merged:
     moved = Shapes(shapes.dims[order], parts, coords, shapes.outer[index], shapes.xy[places])
     ranks = order.tolist()
     props = {name: ([values[i] for i in ranks], type_) for name, (values, type_) in made.props.items()}
-    return Merged(made.cell[order], made.kind[order], moved, made.ids[order], props)
+    return Merged(made.cell[order], made.kind[order], moved, None, made.ids[order], props)
 
 
 def _parts(group: Numbers) -> Numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,13 @@ from layers import kinds
 from layers.model import FeatureLayer
 from layers.types import REST
 from tiles.column_build import FID
-from tiles.levels import build, merged
+from tiles.levels import build, merged, ranks
 from tiles.levels.cells import DEEPER
 from tiles.levels.tile import APART, DETAILS, WHOLE_ZOOM
 from tiles.vector.overview import MOST_BYTES, MOST_FEATURES, Drawing
 
+#: Pixels of a picture that shows about as many metres as it is taken from; metres of one at zoom 0.
+_WIDE, _ZOOM_0 = 1000, 40_075_016.7 / ranks.PIXELS
 _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 
 
@@ -24,9 +27,21 @@ def drawing(layer: FeatureLayer, properties: Iterable[str] = ()) -> Drawing:
     scheme = build.scheme_of(kind.style)
     if scheme.by is not None and layer.field(scheme.by) is None:
         scheme = replace(scheme, by=None, values=())
-    assumed = kind.style.get("assumed")
-    named = {FID, scheme.by, assumed["property"] if assumed else None, *properties}
-    return Drawing(scheme, frozenset(name for name in named if name))
+    if scheme.rank is not None and layer.field(scheme.rank.by) is None:
+        scheme = replace(scheme, rank=None)
+    assumed, rank = kind.style.get("assumed"), scheme.rank
+    named = {FID, scheme.by, assumed["property"] if assumed else None, rank.by if rank else None, *properties}
+    return Drawing(
+        scheme,
+        frozenset(name for name in named if name),
+        frozenset(kind.style.get("label", ())),
+        written_from(kind.style.get("labelWithin", 0)),
+    )
+
+
+def written_from(metres: float) -> int:
+    """The first zoom at which names are written that are seen from so far above."""
+    return max(int(math.log2(_WIDE * _ZOOM_0 / metres)), 0) if metres > 0 else 0
 
 
 def counts(layer: FeatureLayer) -> dict[str, str]:
@@ -41,12 +56,15 @@ def vector_layer(layer: FeatureLayer, deepest: int) -> dict[str, object]:
     """What TileJSON says of a layer in tiles down to a zoom."""
     fields = {field.name: _TYPES.get(field.type, "String") for field in layer.fields if field.name != REST}
     more = {name: "Number" if type_ == "integer" else "String" for name, type_ in counts(layer).items()}
+    rank = drawing(layer).scheme.rank
+    ranked = {"rank": {"property": rank.by, "values": rank.values, "least": rank.least}} if rank else {}
     return {
         "id": layer.id,
         "description": layer.title.get("en") or next(iter(layer.title.values()), layer.id),
         "minzoom": 0,
         "maxzoom": deepest,
         "fields": {"fid": "Number", "source_id": "String"} | more | fields,
+        **ranked,
     }
 
 
@@ -64,11 +82,15 @@ def merging(base_url: str, deepest: int, query: str = "") -> dict[str, Any]:
         "description": (
             f"A group is the features of a layer whose box's middle lies in one tile {DEEPER} zooms deeper,"
             f" if the box is no larger. Below zoom {WHOLE_ZOOM} it is merged where most of its features"
-            f" would be smaller than {build.SEEN} pixels of a tile of {build.PIXELS}, or its points more"
+            f" would be smaller than {ranks.SEEN} pixels of a tile of {ranks.PIXELS}, or its points more"
             f" than {APART}; at any zoom"
             f" where a tile would exceed its limits, beginning with groups of more than {DETAILS[0].limit}."
+            " Where a layer has ranks, each below the highest has to be twice as large as the one above it,"
+            " for a line to be part of what stands for its group, too: those that are not are told by a line"
+            " that is, else by one of a pixel."
             " Nothing is left out: what is merged tells how many features it stands for, and which. While"
-            " anything of a layer is merged in a tile, its features have only the properties that are drawn."
+            " anything of a layer is merged in a tile, its features have only the properties that are drawn"
+            " or written at its zoom."
         ),
         "limits": {"bytes": MOST_BYTES, "features": MOST_FEATURES},
         "count": merged.COUNT,

@@ -42,10 +42,17 @@ class Columns(kept.Columns, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How a layer is drawn: what its pyramids count, and the properties that a style or a label names."""
+    """How a layer is drawn: what its pyramids count, the properties that its style or the city names, and
+    those that are written on the map, from a zoom on."""
 
     scheme: Scheme
     named: frozenset[str]
+    written: frozenset[str] = frozenset()
+    written_from: int = 0
+
+    def properties(self, zoom: int) -> frozenset[str]:
+        """What features have at a zoom where others of their layer are merged."""
+        return self.named | self.written if zoom >= self.written_from else self.named
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,8 @@ def layer(
             take = large.taker(*at, detail.coarser)
             sources[detail.coarser] = Groups(_groups(snapshot, drawing, place, take), take)
         groups = sources[detail.coarser]
-        content = tile.content(groups, place, drawing.scheme, detail, drawing.named, clip == "exact")
+        named = drawing.properties(at[0])
+        content = tile.content(groups, place, drawing.scheme, detail, named, clip == "exact")
         if len(content.batch) > budget.features and detail is not DETAILS[-1]:
             continue
         made = _made(name, content, at, clip)

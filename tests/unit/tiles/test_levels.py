@@ -14,7 +14,7 @@ from layers.kinds import known
 from tests.unit.tiles.test_encode import make
 from tiles import scheme
 from tiles.batch import Batch
-from tiles.levels import build, order, segments, trace
+from tiles.levels import build, order, ranks, segments, trace
 from tiles.snapshots import Snapshot, snapshot_of
 from tiles.vector import overview
 from tiles.vector.overview import Budget, Drawing
@@ -24,7 +24,7 @@ LON, LAT = 25.0, 60.0
 
 def drawing(kind: str) -> Drawing:
     style = known(kind).style
-    return Drawing(build.scheme_of(style), frozenset({"fid"}))
+    return Drawing(build.scheme_of(style), frozenset({"fid", "class"}))
 
 
 def tile(
@@ -134,3 +134,56 @@ def test_lines_are_joined_where_two_meet() -> None:
     paths = segments.paths(table.keys, np.zeros(len(table), np.int64), corner)
     assert len(paths.feature) <= len(table)
     assert (np.diff(paths.offsets) >= 2).all()
+
+
+def town(z: int) -> list[dict[str, Any]]:
+    """The lines of the middle of a town of main roads between streets, all in sections of 100 m."""
+    east, north = 1e-3 / np.cos(np.radians(LAT)) * 1.8, 0.9e-3
+    lines, classes = [], []
+    for i, j in np.ndindex(32, 32):
+        here = np.array([LON + i * east, LAT + j * north])
+        for step, number in ((np.array([east, 0]), j), (np.array([0, north]), i)):
+            lines.append(shapely.LineString([here, here + step]))
+            classes.append("main" if number % 8 == 0 else "street" if number % 2 == 0 else "path")
+    features, _ = tile(make(lines, **{"class": classes}), "road", z)
+    return features
+
+
+def length(features: Sequence[dict[str, Any]], class_: str) -> float:
+    """Of the lines of a class, in units of a tile."""
+    shapes = [
+        shapely.geometry.shape(f["geometry"]) for f in features if f["properties"].get("class") == class_
+    ]
+    return float(sum(shape.length for shape in shapes))
+
+
+def test_main_roads_stay_where_streets_and_then_lanes_are_too_short() -> None:
+    near, far = town(12), town(9)
+    assert length(near, "main") > 0
+    assert length(near, "street") > length(near, "main")
+    assert length(far, "main") > 8 * length(far, "street")
+    assert length(far, "path") == 0
+    # the roads that are drawn tell the others
+    told = [one["properties"] for one in far]
+    assert sum(one["group_count"] for one in told) == 2 * 32 * 32
+    assert sum(one.get("group_count_path", 0) for one in told) == 32 * 32
+    assert any(
+        "IN ('main', 'street', 'path')" in one["group_filter"] or " AND fits" in one["group_filter"]
+        for one in told
+    )
+
+
+def test_ranks_are_of_values_or_of_numbers() -> None:
+    batch = make([shapely.Point(LON, LAT)] * 4, size=[800.0, 300.0, 299.0, None], use=["a", "c", "b", None])
+    assert ranks.Rank("size", least=(600, 300)).of(batch).tolist() == [0, 1, 2, 2]
+    assert ranks.Rank("use", (("a", "b"), ("c",))).of(batch).tolist() == [0, 1, 0, 2]
+    assert ranks.Rank("none", (("a",),)).of(batch).tolist() == [1, 1, 1, 1]
+
+
+def test_small_quarters_are_seen_nearer_than_large_towns() -> None:
+    box = shapely.box(LON, LAT, LON + 0.01, LAT + 0.005)
+    seen = {
+        level: ranks.seen_from(make([box], level=[level]), drawing("boundary").scheme.rank, 14)[0]
+        for level in ("country", "district", "community", "grid", "unknown")
+    }
+    assert list(seen.values()) == [7, 10, 12, 13, 14]

@@ -31,10 +31,14 @@ export interface LayerStyle {
   /** By the value that tells the colour. */
   widths?: Record<string, number>;
   size?: number;
+  /** The property that tells how much a feature matters: the values of each rank from the highest down, or the least number of each. */
+  rank?: { property: string; values: string[][]; least: number[] } | null;
+  /** Of its areas the lines around them are meant. */
+  bounds?: boolean;
   legend: LegendEntry[];
   assumed?: { property: string; values: string[] } | null;
-  /** The properties whose first filled one is written on the map, seen from so far to so far in metres; only
-   * from above where it says so. */
+  /** The properties whose first filled one is written on the map, seen from so far to so far in metres, of each rank half as far as
+   * of the one above it; only from above where it says so. */
   label?: string[];
   labelFrom?: number;
   labelWithin?: number;

@@ -110,17 +110,18 @@ export function isLine(layer: LayerConfig): boolean {
   return layer.geometryType.includes('Line');
 }
 
-/** Pictures, then what covers the ground, then what is on it, then what stands on it, what lies in it, points. */
+/** Pictures, then what covers the ground, then what is on it, then what stands on it, what lies in it or bounds it, points. */
 export function rank(layer: LayerConfig): number {
   if (isRaster(layer)) return -1;
   if (layer.geometryType.includes('Point')) return 4;
   if (isLine(layer)) return layer.buried ? 3 : 1;
+  if (layer.style.bounds) return 3;
   return layer.scene || layer.registered ? 2 : 0;
 }
 
-/** Whether a line runs around its areas: those that stand on the ground, and those of which some are paler. */
+/** Whether a line runs around its areas: those that stand on the ground, of which some are paler, or that are bounds. */
 export function isOutlined(layer: LayerConfig): boolean {
-  return layer.geometryType.includes('Polygon') && (layer.scene !== null || Boolean(layer.style.assumed));
+  return layer.geometryType.includes('Polygon') && (layer.scene !== null || Boolean(layer.style.assumed) || layer.style.bounds === true);
 }
 
 /** Whether what it is stands in its place in 3D; of a model its sign stays, to be seen from afar. */

@@ -13,13 +13,15 @@ import { shownMoment, type MomentOf } from '../past';
 import type { Store } from '../state';
 import { color } from '../tokens';
 import { isUnder } from './form';
-import { NameSheets, type PlacedName } from './name-sheets';
+import { NameSheets, type PlacedName, type Sheet } from './name-sheets';
 import { Room, type Box } from './names';
 
 const FAMILY = 'system-ui, "Noto Sans CJK SC", sans-serif';
 /** Pixels between two of the same name. */
 const APART = 320;
-const MOST_WRITTEN = 120;
+const MOST_WRITTEN = 300;
+/** The part of its name that an area with a rank has to be wide. */
+const WIDE_SHARE = 0.5;
 /** Pixels beyond the edge at which the middle of a name may stand. */
 const REACH = 50;
 /** Where along its line a name may stand, best first. */
@@ -41,6 +43,8 @@ interface Piece {
 }
 
 interface Look {
+  /** The part of its name that an area has to be wide. */
+  wide: number;
   font: string;
   size: number;
   fill: string;
@@ -143,14 +147,24 @@ export class MapNames {
     }
     for (const cluster of clusters) this.number(context, room, cluster);
     this.written = [];
-    for (const { layer, names } of this.sheets.shown()) {
-      const look = lookOf(layer, isUnder(this.store.get()));
-      context.font = look.font;
-      for (const name of names) {
-        if (this.written.length < MOST_WRITTEN && this.write(context, room, look, name)) this.written.push(name.text);
-      }
-    }
+    const under = isUnder(this.store.get());
+    for (const sheet of this.sheets.shown()) this.writeAll(context, room, sheet, under);
     return true;
+  }
+
+  /** The names of a layer, of one rank after the other. */
+  private writeAll(context: CanvasRenderingContext2D, room: Room, { layer, names }: Sheet, under: boolean): void {
+    let look: Look | null = null;
+    let rank = -1;
+    for (const name of names) {
+      if (this.written.length >= MOST_WRITTEN) return;
+      if (!look || name.rank !== rank) {
+        look = lookOf(layer, under, name.rank);
+        context.font = look.font;
+        rank = name.rank;
+      }
+      if (this.write(context, room, look, name)) this.written.push(name.text);
+    }
   }
 
   /** The sign of several points and how many they are; the engine's own disc is half under the ground when seen aslant. */
@@ -201,6 +215,12 @@ export class MapNames {
     return new Cartesian2(((at.x / at.w + 1) / 2) * this.width, ((1 - at.y / at.w) / 2) * this.height);
   }
 
+  /** How wide so many metres are on the canvas at a place, in CSS pixels. */
+  private pixels(metres: number, { x, y, z }: Cartesian3): number {
+    const { w } = Matrix4.multiplyByVector(this.clip, Cartesian4.fromElements(x, y, z, 1, clipped), clipped);
+    return (metres * this.scene.camera.frustum.projectionMatrix[0]! * this.width) / 2 / w;
+  }
+
   private isSeen({ x, y }: Cartesian2): boolean {
     return x > -REACH && y > -REACH && x < this.width + REACH && y < this.height + REACH;
   }
@@ -223,6 +243,7 @@ export class MapNames {
     const key = `${look.font} ${text}`;
     const width = this.widths.get(key) ?? context.measureText(text).width;
     this.widths.set(key, width);
+    if (!b && name.size > 0 && this.pixels(name.size, a) < look.wide * width) return false;
     const length = Math.hypot(to.x - from.x, to.y - from.y);
     const half = b ? (width + 6) / 2 / length : 0;
     const shares = b ? SHARES.filter((share) => half <= Math.min(share, 1 - share)) : [0.5];
@@ -236,7 +257,7 @@ export class MapNames {
 
   /** Where along its line the name is written: the first place that is free and before which nothing stands. */
   private place(room: Room, look: Look, name: PlacedName, { shares, half, width, angle }: Piece): Cartesian2 | null {
-    const { text, a, b } = name;
+    const { key, a, b } = name;
     const on = (share: number): Cartesian3 => (b ? Cartesian3.lerp(a, b, share, new Cartesian3()) : a);
     // a town is meant as a whole: its name stands over it
     const hideable = this.solid && (b !== null || name.size > 0);
@@ -246,12 +267,12 @@ export class MapNames {
     if (this.looking) name.share = null;
     for (const share of tried) {
       const at = this.window(on(share));
-      if (!at || !this.isSeen(at) || room.isNear(text, at.x, at.y, APART)) continue;
+      if (!at || !this.isSeen(at) || room.isNear(key, at.x, at.y, APART)) continue;
       const box = boxAround(at, width, look.size, angle);
       if (!room.isFree(box) || isHidden(share)) continue;
       name.share = share;
       room.take(box);
-      room.wrote(text, at.x, at.y);
+      room.wrote(key, at.x, at.y);
       return at;
     }
     return null;
@@ -280,11 +301,20 @@ function put(context: CanvasRenderingContext2D, look: Look, text: string, { x, y
   context.restore();
 }
 
-/** Towns and districts in larger letters, house numbers in smaller ones; light on the glass of the ground. */
-function lookOf({ geometryType, style }: LayerConfig, under: boolean): Look {
+/** Pixels of the letters of a rank, from the highest down; of all below, and of what has no ranks. */
+const RANKED = [14, 13];
+const USUAL = 12;
+
+/** Towns, districts and what is of a high rank in larger letters, house numbers in smaller ones; light on the glass of the ground. */
+function lookOf({ geometryType, style }: LayerConfig, under: boolean, rank: number): Look {
   const halo = color(under ? 'glass' : 'halo');
   const fill = color(under ? 'on-glass' : 'label');
-  if (!geometryType.includes('Point')) return { font: `500 12px ${FAMILY}`, size: 12, fill, halo };
+  if (!geometryType.includes('Point')) {
+    const size = (style.rank && RANKED[rank]) || USUAL;
+    return { wide: style.rank ? WIDE_SHARE : 0, font: `500 ${size}px ${FAMILY}`, size, fill, halo };
+  }
   const far = (style.labelWithin ?? 0) > 5000;
-  return far ? { font: `600 15px ${FAMILY}`, size: 16, fill, halo } : { font: `11px ${FAMILY}`, size: 11, fill: color('soft'), halo };
+  return far
+    ? { wide: 0, font: `600 15px ${FAMILY}`, size: 16, fill, halo }
+    : { wide: 0, font: `11px ${FAMILY}`, size: 11, fill: color('soft'), halo };
 }

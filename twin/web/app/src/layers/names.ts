@@ -3,15 +3,19 @@
 import type { Feature } from '../api';
 import type { LayerConfig } from '../config';
 import type { State } from '../state';
+import { lowestWritten, rankOf } from './ranks';
 
 type Place = readonly [lon: number, lat: number];
 
 /** A name and where it may stand: at a point, or along a straight piece of a line from one end to the other. */
 export interface Name {
   text: string;
+  /** What is the same of two names that say the same: of house numbers the street, too. */
+  key: string;
+  rank: number;
   from: Place;
   to: Place | null;
-  /** Metres of the piece, or the square root of the area: the longest and largest are written first. */
+  /** Metres of the piece, or the square root of the area. */
   size: number;
 }
 
@@ -26,15 +30,47 @@ export function isLabelled(layer: LayerConfig): boolean {
 
 /** Whether the names of a layer are written in that state of the page. */
 export function isWritten(layer: LayerConfig, { layers, mode, underground, view }: Readonly<State>): boolean {
-  const { labelFrom = 0, labelWithin = Infinity, labelFlat = false } = layer.style;
+  const { labelFrom = 0, labelFlat = false } = layer.style;
   if (!isLabelled(layer) || layers[layer.id]?.visible !== true) return false;
   if ((labelFlat && mode !== '2d') || (underground && mode === '3d' && layer.geometryType.includes('Polygon'))) return false;
-  return view.height >= labelFrom && view.height <= labelWithin;
+  return view.height >= labelFrom && lowestWritten(layer, view.height) >= 0;
 }
 
-function text(layer: LayerConfig, properties: Feature['properties']): string | null {
-  const filled = (layer.style.label ?? []).map((name) => properties[name]).find((value) => value !== null && value !== undefined);
-  return typeof filled === 'string' && filled !== '' ? filled : null;
+/** The properties of which the first filled one is written. */
+export function written(layer: LayerConfig): string[] {
+  return (layer.style.label ?? []).filter((name) => layer.fields.some((field) => field.name === name));
+}
+
+/** The property that is written, and those before it in the way in which the layer calls a feature by it. */
+function called({ label }: LayerConfig, name: string): string[] {
+  const way = label.find((names) => names.includes(name)) ?? [name];
+  return way.slice(0, way.indexOf(name) + 1);
+}
+
+/** What has to be known of a feature to write its name. */
+export function needed(layer: LayerConfig): string[] {
+  const { rank } = layer.style;
+  const names = [...written(layer).flatMap((name) => called(layer, name)), ...(rank ? [rank.property] : [])];
+  return [...new Set(names)].filter((name) => layer.fields.some((field) => field.name === name));
+}
+
+function said(layer: LayerConfig, properties: Feature['properties']): Pick<Name, 'text' | 'key' | 'rank'> | null {
+  const filled = written(layer).find((name) => properties[name] !== null && properties[name] !== undefined);
+  const text = filled && properties[filled];
+  if (typeof text !== 'string' || text === '') return null;
+  return { text, key: called(layer, filled!).map((name) => properties[name]).join(' '), rank: rankOf(layer, properties) };
+}
+
+/** A number from 0 to 1 that says nothing of where a place is. */
+function scattered([lon, lat]: Place): number {
+  const wave = Math.sin(lon * 1_298_980 + lat * 7_823_300) * 43_758.5453;
+  return wave - Math.floor(wave);
+}
+
+/** Those of a higher rank come first, then the larger; of points any, so that the first of them lie everywhere. */
+export function byImportance<N extends Name>(names: readonly N[]): N[] {
+  const order = new Map(names.map((name) => [name, scattered(name.from)]));
+  return [...names].sort((a, b) => a.rank - b.rank || b.size - a.size || order.get(a)! - order.get(b)!);
 }
 
 function metres([lon, lat]: Place, [lon2, lat2]: Place): [number, number] {
@@ -76,21 +112,21 @@ function middle(ring: Place[]): Place {
 
 /** Where the name of a feature may stand; nowhere where it has none. */
 export function namesOf(layer: LayerConfig, { geometry, properties }: Feature): Name[] {
-  const said = text(layer, properties);
-  if (!said || !geometry) return [];
+  const name = said(layer, properties);
+  if (!name || !geometry) return [];
   const { type, coordinates } = geometry;
   const many = type.startsWith('Multi') ? (coordinates as unknown[]) : [coordinates];
   if (type.endsWith('Point')) {
-    return (many as Place[]).map((at) => ({ text: said, from: at, to: null, size: 0 }));
+    return (many as Place[]).map((at) => ({ ...name, from: at, to: null, size: 0 }));
   }
   if (type.endsWith('LineString')) {
     return (many as Place[][]).flatMap(pieces).flatMap(([from, to]) => {
       const size = Math.hypot(...metres(from, to));
-      return size >= SHORTEST ? [{ text: said, from, to, size }] : [];
+      return size >= SHORTEST ? [{ ...name, from, to, size }] : [];
     });
   }
   const largest = (many as Place[][][]).map(([ring]) => ring ?? []).sort((a, b) => ringArea(b) - ringArea(a))[0];
-  return largest?.length ? [{ text: said, from: middle(largest), to: null, size: Math.sqrt(ringArea(largest)) }] : [];
+  return largest?.length ? [{ ...name, from: middle(largest), to: null, size: Math.sqrt(ringArea(largest)) }] : [];
 }
 
 export interface Box {

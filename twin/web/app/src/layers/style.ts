@@ -7,7 +7,7 @@ import { color as themed, dataColor, linear, mixed, shade, TOKENS } from '../tok
 import { signSize } from '../map/group';
 import { OUTLINE } from '../map/outlines';
 import { remembering } from '../map/remembered';
-import { rank, type Highlight, type Look } from './form';
+import { isLine, rank, type Highlight, type Look } from './form';
 import { seen, storeyColors } from './model-look';
 
 /** The row of the placeholder in an empty 3D cell; it is never drawn nor picked. */
@@ -16,6 +16,8 @@ export const NO_FEATURE = -1;
 /** The line around an area is the same for all: it alone tells pale ones from the ground (WCAG 2.2, 1.4.11). */
 const IS_OUTLINE = `\${${OUTLINE}} === true`;
 const OUTLINE_WIDTH = '1.2';
+/** How much is seen of an area of which the line around it is meant: enough to point at. */
+const BOUNDED = 0.06;
 
 /** The engine's language takes a backslash as it is and knows no escape: a quote is put together. */
 function literal(value: string): string {
@@ -182,10 +184,13 @@ export function vectorStyle(
   const grown = (value: number): string =>
     selected === null ? `${value}` : `\${fid} === ${selected} ? ${value + 4} : ${value}`;
   const tests = shownTests(shown, model);
+  const bounds = layer.style.bounds === true;
+  const [line, wide] = bounds ? [layerColor(layer, layer.style.color.default), `${layer.style.width ?? 2}`] : [themed('outline'), OUTLINE_WIDTH];
+  const filled = bounds && !isLine(layer) ? opacity * BOUNDED : opacity;
   const style = new Cesium3DTileStyle({
     ...(tests.length > 0 ? { show: allOf(tests) } : {}),
-    color: { conditions: [[IS_OUTLINE, paint(themed('outline'), opacity)], ...colorConditions(layer, opacity, selected, unsaved, undefined, undefined, model)] },
-    lineWidth: { conditions: [[IS_OUTLINE, OUTLINE_WIDTH], ...widthConditions(layer, underground, grown)] },
+    color: { conditions: [[IS_OUTLINE, paint(line, opacity)], ...colorConditions(layer, filled, selected, unsaved, undefined, undefined, model)] },
+    lineWidth: { conditions: [[IS_OUTLINE, wide], ...widthConditions(layer, underground, grown)] },
     pointSize: { conditions: [...CLUSTER_SIZES, ['true', grown(size)]] },
     pointOutlineColor: paint(themed('halo'), opacity),
     pointOutlineWidth: '1',
