@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import mapbox_vector_tile
 import numpy as np
@@ -219,6 +220,22 @@ def test_signs_do_not_pile_up_from_afar(tab: Tab):
     tab.look(LON, LAT, 100_000, pitch=-90)
     # the city is less than 50 pixels wide; finer tiles of the last view stay until the new ones are there
     until(lambda: 1 <= len(_held(tab, "addresses")) <= 4, 20, "a few signs for all of it")
+
+
+def test_house_numbers_are_written_in_all_of_a_dense_picture(tab: Tab):
+    asked: list[dict[str, str]] = []
+    tab.page.on(
+        "response", lambda one: asked.append(_items(one.url)) if "/addresses/items" in one.url else None
+    )
+    tab.look(LON, LAT, 690, -90)
+    until(lambda: tab.page.wait_for_timeout(100) or len(tab.js("twin.names()")) > 60, 20, "the numbers")
+    # more than one answer holds, so all parts of the place are asked for
+    assert len({one["bbox"] for one in asked}) >= 5
+    assert {one["properties"] for one in asked} == {"street,number,name"}
+
+
+def _items(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query))
 
 
 def test_a_fast_zoom_passes_the_zooms_between_by(tab: Tab):

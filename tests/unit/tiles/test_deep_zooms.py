@@ -115,3 +115,20 @@ def test_far_views_have_the_properties_that_the_city_names(store: Store, tmp_pat
         assert {"owner", "use"} <= set(features(tiles, "lots", 16)[0]["properties"])
     at = tile_at(9)
     assert bare.vector(("lots",), *at).etag != named.vector(("lots",), *at).etag
+
+
+def test_names_are_in_far_views_from_the_zoom_at_which_they_are_written(store: Store, tmp_path: Path) -> None:
+    shapes = [
+        shapely.LineString([(LON - 0.5, LAT), (LON + 0.5, LAT)]),
+        *([shapely.LineString([(LON, LAT), (LON + 1e-5, LAT)])] * 99),
+    ]
+    columns = {"name": ["Ring"] * 100, "class": ["main"] * 100, "surface": ["asphalt"] * 100}
+    put(store, "roads", "road", shapes, columns)
+    tiles = Tiles(store, tmp_path / "d")
+    for z, keys in ((9, {"fid", "class"}), (12, {"fid", "class", "name"})):
+        found = features(tiles, "roads", z)
+        assert any("group_count" in one["properties"] for one in found)
+        (drawn,) = [one for one in found if "fid" in one["properties"]]
+        assert set(drawn["properties"]) == keys
+        assert tiles.vector(("roads",), *tile_at(z)).thin
+    assert set(columns) <= set(features(tiles, "roads", 16)[0]["properties"])

@@ -87,6 +87,26 @@ def test_a_style_takes_colours_and_legend_from_the_codes(folder: Path) -> None:
         ('"#2e7d32"', "green", r"line 11: style\.color\.default: "),
         ("en: Trees", "de: Bäume", r"line 2: title: a title in zh-CN and one in en"),
         (
+            "label: [[",
+            "  rank: {property: spec, least: [2, 1]}\nlabel: [[",
+            r"line 12: style\.rank\.property: .* mean `species`\?",
+        ),
+        (
+            "label: [[",
+            "  rank: {property: species, least: [1, 2]}\nlabel: [[",
+            r"line 12: style\.rank: .*descend: the first rank is the highest",
+        ),
+        (
+            "label: [[",
+            "  rank: {property: species, values: [[oak], [other, oak]]}\nlabel: [[",
+            r"line 12: style\.rank: .*a value has one rank",
+        ),
+        (
+            "label: [[",
+            "  rank: {property: species}\nlabel: [[",
+            r"line 12: style\.rank: .*either values or least",
+        ),
+        (
             "style:",
             "assumed: {height_m: {by: species, values: {oak: 20}}}\nstyle:",
             r"line 10: assumed\.height_m: nothing is assumed for other",

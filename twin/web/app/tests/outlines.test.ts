@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { arranged, edges, OUTLINE, type TileFeature, type TilePoint } from '../src/map/outlines';
+import { AFAR, arranged, edges, OUTLINE, type TileFeature, type TilePoint } from '../src/map/outlines';
 
 function ring(...at: [number, number][]): TilePoint[] {
   return [...at, at[0]!].map(([x, y]) => ({ x, y }));
@@ -38,7 +38,7 @@ test('the larger area is painted first, then the lines, then everything else', (
   const point: TileFeature = { type: 'Point', geometry: [{ x: 1, y: 1 }], properties: { fid: 4 } };
   const layer = { name: 'houses', extent: 4096, features: [point, small, large, holed] };
   const order = (outlined: boolean): string[] =>
-    arranged(layer, outlined).features.map(({ type, properties }) => `${type} ${properties['fid'] as number}${properties[OUTLINE] ? ' outline' : ''}`);
+    arranged(layer, outlined, 15).features.map(({ type, properties }) => `${type} ${properties['fid'] as number}${properties[OUTLINE] ? ' outline' : ''}`);
   expect(order(false)).toEqual(['Polygon 2', 'Polygon 3', 'Polygon 1', 'Point 4']);
   expect(order(true)).toEqual([
     'Polygon 2', 'Polygon 3', 'Polygon 1',
@@ -49,6 +49,13 @@ test('the larger area is painted first, then the lines, then everything else', (
 
 test('what is on a higher storey lies over what is lower, however small that is', () => {
   const on = (no: number | null, side: number): TileFeature => ({ type: 'Polygon', geometry: [square(0, 0, side)], properties: { storey_no: no, side } });
-  const { features } = arranged({ name: 'a', extent: 4096, features: [on(2, 90), on(-1, 10), on(1, 20), on(null, 5), on(1, 80)] }, false);
+  const { features } = arranged({ name: 'a', extent: 4096, features: [on(2, 90), on(-1, 10), on(1, 20), on(null, 5), on(1, 80)] }, false, 15);
   expect(features.map(({ properties }) => properties['side'])).toEqual([10, 5, 80, 20, 90]);
+});
+
+test('lines of far tiles are marked, what is drawn of them stays', () => {
+  const line: TileFeature = { type: 'LineString', geometry: [{ x: 0, y: 0 }, { x: 9, y: 9 }], properties: { class: 'main' } };
+  const of = (zoom: number) => arranged({ name: 'a', extent: 4096, features: [line] }, false, zoom).features;
+  expect(of(14)).toEqual([{ ...line, properties: { class: 'main', [AFAR]: true } }]);
+  expect(of(15)).toEqual([line]);
 });

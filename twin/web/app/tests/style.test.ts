@@ -53,6 +53,14 @@ test('bodies that bring their colours are drawn in them', () => {
   expect(rules(sceneStyle(painted, 1, null))).toEqual([['true', "color('#ffffff')"]]);
 });
 
+test('of bounds the line around them is drawn, what lies in them is seen', () => {
+  theme.value = 'light';
+  const bounds = layer('bounds', { style: { ...plan.style, color: { property: null, values: {}, default: '#336699' }, assumed: null, bounds: true, width: 3 } });
+  const style = vectorStyle(bounds, 1, null, false);
+  expect(rules(style)).toEqual([[`\${${OUTLINE}} === true`, "color('#336699')"], ['true', "color('#336699', 0.06)"]]);
+  expect((style.style as { lineWidth: { conditions: unknown[][] } }).lineWidth.conditions[0]).toEqual([`\${${OUTLINE}} === true`, '3']);
+});
+
 test('underground, only what is buried keeps its colour', () => {
   const street = rules(vectorStyle(layer('road'), 1, null, true)).at(-1)![1];
   const pipe = rules(vectorStyle(layer('pipe', { buried: true }), 1, null, true)).at(-1)![1];

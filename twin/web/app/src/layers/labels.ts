@@ -180,7 +180,7 @@ export class MapNames {
     context.strokeStyle = color('halo');
     context.lineWidth = 1;
     context.stroke();
-    context.font = `600 ${size > 22 ? 11 : 10}px ${FAMILY}`;
+    context.font = `600 ${size > 26 ? 11 : 10}px ${FAMILY}`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
     context.fillStyle = color('on-accent');

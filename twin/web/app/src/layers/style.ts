@@ -5,7 +5,7 @@ import type { LayerConfig, ModelLook } from '../config';
 import type { Unsaved } from '../editing/edits';
 import { color as themed, dataColor, linear, mixed, shade, TOKENS } from '../tokens';
 import { signSize } from '../map/group';
-import { OUTLINE } from '../map/outlines';
+import { AFAR, OUTLINE } from '../map/outlines';
 import { remembering } from '../map/remembered';
 import { isLine, rank, type Highlight, type Look } from './form';
 import { seen, storeyColors } from './model-look';
@@ -164,6 +164,9 @@ export function sceneStyle(
   });
 }
 
+/** From far away lines lie close together. */
+const IS_AFAR = `\${${AFAR}} === true`;
+
 /** What stands for several; of a single feature the count is no number. */
 const MERGED = 'Number(${group_count}) >= 1';
 
@@ -203,10 +206,15 @@ function widthConditions({ buried, style }: LayerConfig, underground: boolean, g
   const { property } = style.color;
   const listed = property && (buried || !underground) ? Object.entries(style.widths ?? {}) : [];
   const more = underground && buried ? 2 : 0;
+  const afar = (value: number): string => grown(Math.max(value / 2, 1));
   return [
-    // from far away lines lie close together
+    ...listed.flatMap(([value, width]): [string, string][] => {
+      const test = `\${${property}} === ${literal(value)}`;
+      return [[`${IS_AFAR} && ${test}`, afar(width)], [test, grown(width + more)]];
+    }),
+    // what stands for several of no class of its own
     [MERGED, '1'],
-    ...listed.map(([value, width]): [string, string] => [`\${${property}} === ${literal(value)}`, grown(width + more)]),
+    [IS_AFAR, afar(style.width ?? 2)],
     ['true', grown((style.width ?? 2) + more)],
   ];
 }

@@ -99,7 +99,7 @@ export class DrapeProvider {
     for (let tries = 0; tries < RETRIES; tries += 1) {
       const response = await fetch(this.address(z, x, y), { cache: 'no-cache' }).catch(() => null);
       if (response?.ok && !isOlder(response.headers.get('ETag'), version)) {
-        this.keep(key, response.arrayBuffer().then((bytes) => readSheet(bytes, this.outlined)));
+        this.keep(key, response.arrayBuffer().then((bytes) => readSheet(bytes, this.outlined, z)));
         this.repaint();
         return;
       }
@@ -159,7 +159,7 @@ export class DrapeProvider {
   private async fetched(z: number, x: number, y: number): Promise<VectorSheet> {
     const response = await fetch(this.address(z, x, y));
     if (!response.ok) throw Object.assign(new Error(`${response.status} ${response.url}`), { statusCode: response.status });
-    return readSheet(await response.arrayBuffer(), this.outlined);
+    return readSheet(await response.arrayBuffer(), this.outlined, z);
   }
 }
 

@@ -23,6 +23,11 @@ export interface TileLayer {
 /** True for the line around an area, which carries the properties of the area. */
 export const OUTLINE = '_outline';
 
+/** True for a line of a tile that is looked at from afar: there lines lie close together. */
+export const AFAR = '_afar';
+/** The first zoom of tiles that are not. */
+const NEAR_ZOOM = 15;
+
 /** Square units of the tile; holes, which run the other way round, count against it. */
 function area(rings: TilePoint[][]): number {
   let sum = 0;
@@ -62,8 +67,14 @@ function storey({ properties }: TileFeature): number {
   return typeof no === 'number' ? no : 0;
 }
 
+/** The lines of a tile of some zoom, marked where they are seen from afar. */
+function marked(features: TileFeature[], zoom: number): TileFeature[] {
+  if (zoom >= NEAR_ZOOM) return features;
+  return features.map((one) => (one.type === 'LineString' ? { ...one, properties: { ...one.properties, [AFAR]: true } } : one));
+}
+
 /** In the order of painting: areas by their storey and size, then everything else; with `outlined`, edges as lines too. */
-export function arranged({ name, extent, features }: TileLayer, outlined: boolean): TileLayer {
+export function arranged({ name, extent, features }: TileLayer, outlined: boolean, zoom: number): TileLayer {
   const sizes = new Map(
     features.flatMap((one) => (one.type === 'Polygon' ? [[one, area(one.geometry as TilePoint[][])] as const] : [])),
   );
@@ -76,5 +87,5 @@ export function arranged({ name, extent, features }: TileLayer, outlined: boolea
       properties: { ...properties, [OUTLINE]: true },
     }),
   );
-  return { name, extent, features: [...areas, ...(outlined ? lines : []), ...features.filter((one) => !sizes.has(one))] };
+  return { name, extent, features: [...areas, ...(outlined ? lines : []), ...marked(features.filter((one) => !sizes.has(one)), zoom)] };
 }

@@ -41,7 +41,7 @@ export function cutApart({ features, ...layer }: TileLayer): TileLayer[] {
 
 export function readTile(bytes: ArrayBuffer, place: TilePlace, outlined: boolean): ReadTile {
   const { layers } = decodeMVT(bytes);
-  const parts = layers.flatMap((layer) => cutApart(arranged(layer, outlined))).flatMap((layer): TilePart[] => {
+  const parts = layers.flatMap((layer) => cutApart(arranged(layer, outlined, place.tileZ))).flatMap((layer): TilePart[] => {
     const glb = buildVectorGltfFromMVT({ layers: [layer] }, place, {}) as Uint8Array<ArrayBuffer> | undefined;
     return glb ? [{ glb, features: layer.features.length }] : [];
   });

@@ -18,8 +18,8 @@ export interface VectorSheet {
 /** Areas, then lines, then points, as a painter lays them on. */
 const ORDER: TileFeature['type'][] = ['Polygon', 'LineString', 'Point', 'Unknown'];
 
-export function readSheet(bytes: ArrayBuffer, outlined: boolean): VectorSheet {
-  const layers = bytes.byteLength > 0 ? decodeMVT(bytes).layers.map((layer) => arranged(layer, outlined)) : [];
+export function readSheet(bytes: ArrayBuffer, outlined: boolean, zoom: number): VectorSheet {
+  const layers = bytes.byteLength > 0 ? decodeMVT(bytes).layers.map((layer) => arranged(layer, outlined, zoom)) : [];
   const features = layers.flatMap((layer) => layer.features.map(withBox));
   features.sort((a, b) => ORDER.indexOf(a.type) - ORDER.indexOf(b.type));
   return { extent: layers[0]?.extent ?? 4096, features };
