@@ -33,7 +33,7 @@ COUNT, FILTER = "group_count", "group_filter"
 FIRST_ID = 1 << 52
 #: The share of a cell that must be covered to be drawn, by zoom: near by a cell is a building, far away a
 #: street and its houses.
-SHARES = {13: 0.3, 12: 0.25, 11: 0.18, 10: 0.12}
+SHARES = {13: 0.3, 12: 0.15, 11: 0.18, 10: 0.12}
 _FAR_SHARE = 0.08
 #: Cells beyond the edge of a tile that are drawn in it.
 _REACH = 4

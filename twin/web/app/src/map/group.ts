@@ -69,5 +69,5 @@ export interface Sign extends Cluster {
 
 /** Pixels across the sign of so many points. */
 export function signSize(count: number): number {
-  return 15 + 3 * Math.min(Math.floor(Math.log10(Math.max(count, 1))), 5);
+  return Math.round(18 + 2.6 * Math.min(Math.floor(Math.log10(Math.max(count, 1))), 5));
 }
