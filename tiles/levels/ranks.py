@@ -81,7 +81,7 @@ def seen_from(batch: Batch, rank: Rank | None, deepest: int) -> Numbers:
     if rank is None:
         return zoom
     later = np.where(batch.dims == POINT, 0, rank.of(batch))
-    return np.maximum(zoom, np.minimum(zoom + later, deepest))
+    return np.asarray(np.maximum(zoom, np.minimum(zoom + later, deepest)))
 
 
 def kept_from(batch: Batch, rank: Rank | None, deepest: int) -> Numbers:
