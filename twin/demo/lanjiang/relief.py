@@ -14,7 +14,7 @@ type Floats = NDArray[np.float64]
 #: Half the width of the river and of its banks (m), the level of its water and how deep it is.
 RIVER, BANK, WATER_M, DEEP_M = 58.0, 24.0, 35.0, 3.5
 #: The ground at the banks, how much it rises a metre away from them, and at most.
-SHORE_M, RISE, MOST_M = 39.0, 0.004, 16.0
+SHORE_M, RISE, MOST_M = 42.0, 0.004, 16.0
 HILL_M = 74.0
 
 
