@@ -13,8 +13,8 @@ import httpx
 from tests import launcher
 from tests.support import init, twin, until
 
-#: What loads say of a clean city: how texts and places were found out, nothing else.
-SAID = {"encoding.sniffed", "geometry.columns", "id.chosen"}
+#: What loads say of a clean city: how texts and places were found out, and how ducts are drawn; nothing else.
+SAID = {"encoding.sniffed", "geometry.columns", "id.chosen", "diameter.converted"}
 
 
 def test_all_of_it_is_loaded_and_nothing_is_found_wrong(tmp_path: Path) -> None:

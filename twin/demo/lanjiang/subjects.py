@@ -5,11 +5,13 @@ from __future__ import annotations
 from twin.demo.lanjiang import cameras, devices, expected, survey
 from twin.demo.lanjiang.administration.subject import SUBJECT as ADMINISTRATION
 from twin.demo.lanjiang.faults import deliveries
+from twin.demo.lanjiang.pipelines.subject import SUBJECT as PIPELINES
 from twin.demo.lanjiang.subject import Subject
 
 SUBJECTS: tuple[Subject, ...] = (
     survey.SUBJECT,
     ADMINISTRATION,
+    PIPELINES,
     devices.SUBJECT,
     cameras.SUBJECT,
     expected.SUBJECT,

@@ -49,6 +49,22 @@ GOLDEN = {
     "devices_streets": "05ec12456d09398b1f80781607140e015475110df55538b02ede1ae8495e747f",
     "camera_sectors": "01523537c5742f81e1569159539f054fa51df2849f912d703bc66ad395683392",
     "cameras": "98487eb71faa5b456ccb320795ed17849f50517fa875db2ae3233d8e6562ea3a",
+    "water_pipes": "32259ed6cf19df08ffc74ca8cb5455b13c28dc76a7be1ea6b4fda69c348cceb9",
+    "water_points": "c8b0866f252feb4f2781d428b789fed4604054ae0705b7798ccf5fd6d6de6798",
+    "sewage_pipes": "c0c8eea10b1d6b5c124802632e6bf087f11b3cddc69117e3db7cf11e033f9609",
+    "sewage_points": "acf8311b637979514bdfe4ff95473925108c6d4f2a6d5a1bd7c0827b94584052",
+    "rain_pipes": "f11c4adc415639ce4d51ec4dd3cd54b52d6a9324e03aa138e96e61a41d7b9590",
+    "rain_points": "7299d4138d4cdd466ff320c1f9733c03b3ba6f106b1ee76e772c7ca31bd08ac3",
+    "gas_pipes": "c24833164fdf5b756ad4fcfe8fa86965c1f73aeeb763a8ec153af5c7fa195e94",
+    "gas_points": "345089a406a41cde7e44d70249eb2d109a64918798a6f15f7f1e09bcf3b68922",
+    "power_pipes": "5ea69b5106747ed5907ed6eeb06ae3f7f0d2a102cc35d17bd906b54b9b6e3af3",
+    "power_points": "2238dac50290b1ae51bb273783b535313a6fa1cbe77c4e6f0b7926d52e662bf5",
+    "telecom_pipes": "ae3ed2875b7b1ca70ec3f7eb426787d975ae70da0f6fa47d5316064bb3d165b8",
+    "telecom_points": "2c932824fc5dbf0e58fe7a9c469ab22288569a183f584c2beb91993032168136",
+    "heat_pipes": "eb9d633dc326601e0c5a4714d1a42249926971f1aa49c83b0f2d3bcc2863ee43",
+    "heat_points": "0047dc2efe580255a42dc5426bee4add71c49cba63298a2d94cc16ce5ebdd125",
+    "industrial_pipes": "4acd3d0f8c6ffaa3d5401539e5f63db63c508bdc62314403829b88d0c08ef476",
+    "industrial_points": "7ae9850c99aaee2dc5c7aa5738ac781a2bf1290dbc31b4235359c74783d45091",
 }
 
 
@@ -113,7 +129,7 @@ def test_a_smaller_city_is_a_part_of_a_larger_one() -> None:
     frame = Frame()
     larger = [
         generate.tables(Known(SEED, *cell, "M"), frame)
-        for cell in [*cells["S"], (2, -1), (2, -2), (2, 0), *((i, 1) for i in (-1, 0, 1))]
+        for cell in [*cells["S"], (2, -1), (2, -2), (2, 0), *((i, 1) for i in (-1, 0, 1, 2))]
     ]
     for name in TABLES:
         every = {tuple(row.items()) for part in larger if name in part for row in part[name].to_pylist()}

@@ -17,10 +17,21 @@ import pytest
 import shapely
 
 from twin.demo.lanjiang import plan, relief
+from twin.demo.lanjiang.known import Known
 from twin.demo.lanjiang.pipelines import media, network
 from twin.demo.lanjiang.pipelines import subject as pipes
-from twin.demo.lanjiang.known import Known
-from twin.demo.lanjiang.pipelines.media import GAS, HEAT, INDUSTRY, MEDIA, POWER, RAIN, SEWER, TELECOM, WATER, Medium
+from twin.demo.lanjiang.pipelines.media import (
+    GAS,
+    HEAT,
+    INDUSTRY,
+    MEDIA,
+    POWER,
+    RAIN,
+    SEWER,
+    TELECOM,
+    WATER,
+    Medium,
+)
 from twin.demo.lanjiang.pipelines.network import Node, Section
 
 SEED = 1

@@ -15,8 +15,8 @@ import numpy as np
 from twin.demo.lanjiang.pipelines import conduits, trunks
 from twin.demo.lanjiang.pipelines.conduits import Line
 from twin.demo.lanjiang.pipelines.media import BELOW_RAIN, DRAIN_COVER, RAIN, SEWER, Medium
-from twin.demo.lanjiang.plan import Class
 from twin.demo.lanjiang.pipelines.trunks import BANKS
+from twin.demo.lanjiang.plan import Class
 
 #: Fall at least, by class of road, and at most.
 _LEAST = {Class.MAIN: 0.001, Class.COLLECTOR: 0.0015, Class.STREET: 0.002, Class.LANE: 0.002}

@@ -15,9 +15,9 @@ from twin.demo.lanjiang.pipelines import conduits, falls, trunks
 from twin.demo.lanjiang.pipelines.conduits import Line
 from twin.demo.lanjiang.pipelines.falls import Branch
 from twin.demo.lanjiang.pipelines.media import MEDIA, RAIN, SEWER, WATER, Medium
+from twin.demo.lanjiang.pipelines.trunks import BANKS
 from twin.demo.lanjiang.plan import RIVER_ROW, WIDTHS, Class
 from twin.demo.lanjiang.quads import Point
-from twin.demo.lanjiang.pipelines.trunks import BANKS
 
 #: Metres from a hydrant to the next on a line at most, and from the end of a line to its valve (beyond the
 #: red line of a main road).

@@ -11,10 +11,21 @@ from functools import lru_cache, partial
 import shapely
 
 from twin.demo.lanjiang import addresses
-from twin.demo.lanjiang.pipelines import network
 from twin.demo.lanjiang.draws import draws
 from twin.demo.lanjiang.known import Known
-from twin.demo.lanjiang.pipelines.media import GAS, HEAT, INDUSTRY, MEDIA, POWER, RAIN, SEWER, TELECOM, WATER, Medium
+from twin.demo.lanjiang.pipelines import network
+from twin.demo.lanjiang.pipelines.media import (
+    GAS,
+    HEAT,
+    INDUSTRY,
+    MEDIA,
+    POWER,
+    RAIN,
+    SEWER,
+    TELECOM,
+    WATER,
+    Medium,
+)
 from twin.demo.lanjiang.pipelines.network import Node, Section
 from twin.demo.lanjiang.plan import Class
 from twin.demo.lanjiang.subject import SHAPE, Delivery, Rows, Subject
