@@ -39,6 +39,8 @@ GOLDEN = {
     "watch_grids": "03411f0f966c23b3718e37d43c1eeccbf6c55500b3644b2c6e201bbc3db57c6f",
     "facilities": "758437b05fbb17ec583d8865869267d4c79336cf1c25dc814ab2ad5c0387fea0",
     "bus_stops": "b0ea414e7bccb6fc50a522cd5e8198e245c8a933ec471ddfec982046e9d53ac2",
+    "forces": "3a93258c343e389701afa873e9d43fbd1d835ccf4524938ed4eb32a741a1c105",
+    "resources": "d399d7727f7889d62570faa16b9ab9ee331f98983ef9ea6b0306dbfcdc15e818",
     "subdistricts": "c42f26a62ad7254cb4a6f9849ec8135acc18a0ad2f8a95a45e48d10a36d3fab9",
     "devices_water": "73f2cef7fea5804f4499b9e7cb20afe47518542e2184da5a074f4bcd17c8a6af",
     "devices_drainage": "6c030483a0ed6c56234dde79e479bf85cdebd36ff33e91c25f6c384d8c7fd6b3",
@@ -65,6 +67,16 @@ GOLDEN = {
     "heat_points": "0047dc2efe580255a42dc5426bee4add71c49cba63298a2d94cc16ce5ebdd125",
     "industrial_pipes": "4acd3d0f8c6ffaa3d5401539e5f63db63c508bdc62314403829b88d0c08ef476",
     "industrial_points": "7ae9850c99aaee2dc5c7aa5738ac781a2bf1290dbc31b4235359c74783d45091",
+    "organisation": "a5874e332fd780e95e83af932e721ffc56f2f6dae606ed1c64a90633581cbd63",
+    "aliases": "b9d26fc728eafd48f0ef8ac2b2f3f89726384cc03ed23b909385fa09eb41498c",
+    "functions": "3ef6ffc75be6bb4e10401ffb729ee01882d9d0e8858e1977a8f88f566dc5f454",
+    "posts": "c724bbc9a24381111343c25893e929eb264a7a4ee33a38daeeb0cc02572d8fb1",
+    "people": "e7f940b490feec0525421dc28cd4adfcdc911925649588636a8e2117921425bf",
+    "roster": "d0a8e70ace7ecd502b35a62e12bf61b03749ae0ecd2d9929e30d488f53ddd5be",
+    "duties": "48cb7db2183504bf8f089d1e0264686c264a893f739607fbdb74399832da53a3",
+    "disputes": "99a80d4a77ba46d4e1621ac2e3731542b39ee5eb6cd381ae85eb4a144945be30",
+    "items": "8c1a42d3932c0531e4a6a73cb8bcc031947113eff77ddcd94b9bb02c7ca2d917",
+    "calendar": "d0ef1fed3ff565ae49231b4de2a081dc257050f12e3e8d29aa4ed5930f64e131",
 }
 
 

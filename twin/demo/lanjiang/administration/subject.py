@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 from twin.demo.lanjiang import files
-from twin.demo.lanjiang.administration import areas, facilities
+from twin.demo.lanjiang.administration import areas, facilities, forces, registers
 from twin.demo.lanjiang.subject import City, Delivery, Made, Rows, Subject, Table
 from twin.demo.lanjiang.survey import CIVIL, OPERATION
 
-LAW, TRANSPORT = "政法委员会", "交通运输局"
+LAW, TRANSPORT, EMERGENCY = "政法委员会", "交通运输局", "应急管理局"
 #: Rows of a table of the whole city that are together in memory.
 _TOGETHER = 5_000
 
@@ -27,7 +27,12 @@ SUBDISTRICTS = Table(
 
 def _whole(city: City) -> Made:
     made = _written(city, SUBDISTRICTS, areas.subdistricts(city))
-    return Made((SUBDISTRICTS,), {"subdistricts": made.count}, {"subdistricts": made.digest.hexdigest()})
+    further = registers.write(city)
+    return Made(
+        (SUBDISTRICTS, *further.entries),
+        {"subdistricts": made.count, **further.counts},
+        {"subdistricts": made.digest.hexdigest(), **further.hashes},
+    )
 
 
 def _written(city: City, table: Table, rows: Rows) -> files.Rows:
@@ -81,6 +86,28 @@ SUBJECT = Subject(
             rows=facilities.bus_stops,
             geometry="Point",
             integers=("日客流",),
+        ),
+        Delivery(
+            "forces",
+            f"{EMERGENCY}/应急队伍.gpkg",
+            "feature",
+            ("应急队伍", "Forces"),
+            {"id_field": "队伍编号"},
+            table="forces",
+            rows=forces.bases,
+            geometry="Point",
+            integers=("人数", "出动分钟"),
+        ),
+        Delivery(
+            "resources",
+            f"{EMERGENCY}/应急资源.gpkg",
+            "feature",
+            ("应急物资与避难场所", "Stores and shelters"),
+            {"id_field": "资源编号"},
+            table="resources",
+            rows=forces.stores,
+            geometry="Point",
+            integers=("数量",),
         ),
     ),
     _whole,
