@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twin.demo.lanjiang import components, generate, plan
+from twin.demo.lanjiang import components, generate, names, plan
 from twin.demo.lanjiang.administration import clocks, duties, items, people, units
 
 SEED = 1
@@ -173,8 +173,23 @@ def test_every_post_is_held_and_every_row_means_a_unit(folder: Path) -> None:
         assert row["范围"] in scopes
 
 
+def test_every_condition_is_somebodys_wherever_people_live() -> None:
+    for cell in plan.cells("M"):
+        if plan.superblock(SEED, *cell).use in (plan.Use.RIVER, plan.Use.HILL, plan.Use.FIELDS):
+            continue
+        tables = duties.Tables(SEED, *cell, items.of_size("M"))
+        place = duties.Place(names.subdistrict(*cell)[0], names.community(*cell)[0], None)
+        for item in items.of_size("M"):
+            for one in item.conditions:
+                unit, row = tables.main(item, one.id, place, date(2026, 6, 1))
+                assert unit.startswith("U")
+                assert row
+
+
 def test_registers_of_a_smaller_city_are_in_those_of_a_larger_one() -> None:
-    small, large = (units.of(SEED, list(plan.cells(size))) for size in ("S", "M"))
+    small, large = (units.of(SEED, list(plan.cells(size))) for size in ("S", "L"))
+    called = Counter(name for one in large[0] for name in (one.name, *one.aliases))
+    assert max(called.values()) == 1
     assert set(small[0]) <= set(large[0])
     assert set(small[1]) <= set(large[1])
     rows = [set(duties.of_subdistrict(SEED, "980100001", items.of_size(size))) for size in ("S", "M")]

@@ -43,6 +43,8 @@ class Item:
     when: str
     small: bool
     conditions: tuple[Condition, ...]
+    #: Of a component, those whose conditions it shares.
+    family: str = ""
 
     @property
     def id(self) -> str:
@@ -83,6 +85,7 @@ def _components(table: dict[str, Any]) -> Iterator[Item]:
                 "雨" if family in ("grate", "tree", "pit", "wire") else "",
                 bool(star),
                 _conditions(head, table["families"][family], name),
+                family,
             )
 
 

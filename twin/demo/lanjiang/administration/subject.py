@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 
 from twin.demo.lanjiang import files
-from twin.demo.lanjiang.administration import areas, facilities, forces, registers
+from twin.demo.lanjiang.administration import areas, facilities, forces, registers, rows
+from twin.demo.lanjiang.frame import GEOGRAPHIC
 from twin.demo.lanjiang.subject import City, Delivery, Made, Rows, Subject, Table
 from twin.demo.lanjiang.survey import CIVIL, OPERATION
 
 LAW, TRANSPORT, EMERGENCY = "政法委员会", "交通运输局", "应急管理局"
 #: Rows of a table of the whole city that are together in memory.
 _TOGETHER = 5_000
+_WGS = {"crs": f"EPSG:{GEOGRAPHIC}"}
 
 SUBDISTRICTS = Table(
     "subdistricts",
@@ -108,6 +110,28 @@ SUBJECT = Subject(
             rows=forces.stores,
             geometry="Point",
             integers=("数量",),
+        ),
+        Delivery(
+            "cases",
+            f"{OPERATION}/历史案件.csv",
+            "case",
+            ("历史案件", "Past cases"),
+            {"id_field": "案件编号", **_WGS},
+            optional=True,
+            table="cases",
+            rows=rows.case_rows,
+            geometry="Point",
+        ),
+        Delivery(
+            "calls",
+            f"{OPERATION}/热线工单.csv",
+            "order",
+            ("12345热线工单", "Calls of the hot line"),
+            {"id_field": "工单编号", **_WGS},
+            optional=True,
+            table="calls",
+            rows=rows.call_rows,
+            geometry="Point",
         ),
     ),
     _whole,

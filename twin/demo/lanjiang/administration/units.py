@@ -72,6 +72,8 @@ _CITY: tuple[tuple[int, str, str, tuple[str, ...]], ...] = (
     (22, "供电公司", "owner", ("供电局", "国网岚江")),
     (23, "通信公司", "owner", ("电信公司",)),
 )
+#: Where companies keep the houses.
+_KEPT = (plan.Use.CORE, plan.Use.ESTATE, plan.Use.OLD, plan.Use.CAMPUS, plan.Use.INDUSTRY)
 #: Those whose name has no 市.
 _WITHOUT = {22, 23}
 
@@ -99,11 +101,12 @@ def of_subdistrict(code: str, name: str) -> tuple[Unit, ...]:
 
 def of_community(seed: int, i: int, j: int) -> Unit | None:
     """The company that keeps the estates of a community, where it has some."""
-    if plan.superblock(seed, i, j).use in (plan.Use.RIVER, plan.Use.HILL, plan.Use.FIELDS):
+    if plan.superblock(seed, i, j).use not in _KEPT:
         return None
     code, name = names.community(i, j)
     office = f"U{code[6:9]}01"
-    stem = name.removesuffix("社区")
+    # two communities far from each other may have one name
+    stem = names.subdistrict(i, j)[1].removesuffix("街道") + name.removesuffix("社区")
     return Unit(
         f"U{code[6:12]}05", f"{stem}物业服务有限公司", office, "enterprise", "village", code, (f"{stem}物业",)
     )
