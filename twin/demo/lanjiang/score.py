@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from layers.model import KEPT_PER_RULE, Report
 from twin.demo.lanjiang.subject import Planted
 
+#: Rules by which a file is skipped for its kind or its format alone.
+_UNSEEN = {"kind.unknown", "file.type"}
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -36,11 +39,11 @@ class FalseAlarm:
 
 
 def score(reports: Iterable[Report], faults: Iterable[Planted]) -> tuple[list[Score], list[FalseAlarm]]:
-    """Compare reports with what was planted, as far as it is in files that they are of.
+    """Compare reports with what was planted, as far as it is in files that they are of and that were read.
 
     A fault is found where the report of its layer has its rule on its row, or on the file as a whole. A
     report names the first rows of a rule (``KEPT_PER_RULE``): beyond these its count decides."""
-    said = {report.layer: _Said(report) for report in reports}
+    said = {report.layer: _Said(report) for report in reports if not _unseen(report)}
     planted: Counter[tuple[str, str]] = Counter()
     found: Counter[tuple[str, str]] = Counter()
     rows: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
@@ -57,6 +60,11 @@ def score(reports: Iterable[Report], faults: Iterable[Planted]) -> tuple[list[Sc
     )
     scores = [Score(*key, count, found[key]) for key, count in sorted(planted.items())]
     return scores, list(alarms)
+
+
+def _unseen(report: Report) -> bool:
+    """Whether an optional file was skipped before anybody looked into it: a refused one was looked into."""
+    return bool(report.skipped) and {problem.rule for problem in report.problems} <= _UNSEEN
 
 
 class _Said:

@@ -41,6 +41,12 @@ def test_what_is_noted_is_no_alarm_and_layers_that_were_not_loaded_do_not_count(
     scores, alarms = score([said], planted("a", "address.empty", 4) + planted("b", "id.duplicate", 1))
     assert scores == [Score("kind of address.empty", "address.empty", 1, 1)]
     assert alarms == []
+    skipped = Report("b", "case", "file", skipped="there is no kind case")
+    skipped.add(Problem("kind.unknown", 0, "", "quarantined"))
+    assert score([skipped], planted("b", "id.duplicate", 1)) == ([], [])
+    refused = Report("b", "feature", "file", skipped="there is no .prj")
+    refused.add(Problem("crs.missing", 0, "", "quarantined"))
+    assert score([refused], planted("b", "crs.missing", 0))[0][0].found == 1
 
 
 @pytest.mark.parametrize(("count", "beyond"), [(150, 0), (170, 20)])
