@@ -6,6 +6,7 @@ what is under pressure, of cables and ducts, and to the invert of drains; levels
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import shapely
@@ -13,7 +14,7 @@ import shapely
 from twin.demo.lanjiang import addresses
 from twin.demo.lanjiang.draws import draws
 from twin.demo.lanjiang.known import Known
-from twin.demo.lanjiang.pipelines import network
+from twin.demo.lanjiang.pipelines import epanet, network, swmm
 from twin.demo.lanjiang.pipelines.media import (
     GAS,
     HEAT,
@@ -28,7 +29,7 @@ from twin.demo.lanjiang.pipelines.media import (
 )
 from twin.demo.lanjiang.pipelines.network import Node, Section
 from twin.demo.lanjiang.plan import Class
-from twin.demo.lanjiang.subject import SHAPE, Delivery, Rows, Subject
+from twin.demo.lanjiang.subject import SHAPE, City, Delivery, Entry, Made, Rows, Subject
 
 _ENGLISH = {
     WATER: ("water", "Water pipes"),
@@ -144,4 +145,25 @@ def _deliveries(medium: Medium) -> tuple[Delivery, Delivery]:
     )
 
 
-SUBJECT = Subject("pipes", tuple(one for medium in MEDIA for one in _deliveries(medium)))
+#: Models of networks: no kind takes them yet.
+_MODELS = (
+    Entry(
+        "water_model",
+        f"{WATER.owner}/给水管网.inp",
+        "network",
+        ("给水管网模型", "Model of the water network"),
+    ),
+    Entry("drain_model", f"{RAIN.owner}/排水管网.inp", "network", ("排水管网模型", "Model of the drains")),
+)
+
+
+def _whole(city: City) -> Made:
+    water, drains = (replace(one, optional=True) for one in _MODELS)
+    truth = {
+        water.layer: epanet.write(city, city.out / water.path),
+        drains.layer: swmm.write(city, city.out / drains.path),
+    }
+    return Made((water, drains), truth=truth)
+
+
+SUBJECT = Subject("pipelines", tuple(one for medium in MEDIA for one in _deliveries(medium)), _whole)
