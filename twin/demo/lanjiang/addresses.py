@@ -51,17 +51,16 @@ def plates(of: Superblock, laid: Layout, built: list[tuple[Parcel, list[Building
         gate_number = _own(used, street, gate) if houses else ""
         for house in houses:
             own = parcel.old or parcel.land is Land.VILLAGE or house.name.startswith("沿街")
-            place = _door(house.ring, 0.5)
-            number = _own(used, street, _number(of, laid, parcel.street, place)) if own else gate_number
             estate = "" if own else parcel.name
             name = "" if own else house.name
-            if house.entrances < 2:
-                made.append(Plate(f"{house.id}M1", house.id, place, street, number, estate, name))
-                continue
-            for entrance in range(1, house.entrances + 1):
-                at = _door(house.ring, (entrance - 0.5) / house.entrances)
-                unit = f"{entrance}单元"
-                made.append(Plate(f"{house.id}M{entrance}", house.id, at, street, number, estate, name, unit))
+            doors = max(1, house.entrances)
+            for entrance in range(1, doors + 1):
+                place = _door(house.ring, (entrance - 0.5) / doors)
+                number = _own(used, street, _number(of, laid, parcel.street, place)) if own else gate_number
+                unit = "" if own or doors == 1 else f"{entrance}单元"
+                made.append(
+                    Plate(f"{house.id}M{entrance}", house.id, place, street, number, estate, name, unit)
+                )
     return made
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from twin.demo.lanjiang import quads
 from twin.demo.lanjiang.draws import draws
-from twin.demo.lanjiang.parcels import Land, Parcel
+from twin.demo.lanjiang.parcels import LIMITS, Land, Parcel
 from twin.demo.lanjiang.plan import Superblock, centrality
 from twin.demo.lanjiang.quads import Point, Quad, mm
 
@@ -18,6 +18,8 @@ type Ring = tuple[Point, ...]
 
 #: People of a dwelling, on average.
 HOUSEHOLD = 2.6
+#: Shops side by side in a building of shops along a street.
+BAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def buildings(seed: int, of: Superblock, parcel: Parcel) -> list[Building]:
         else int(np.clip(random.normal(2021 - 22 * near, 6), 1982, 2025))
     )
     made = []
-    for number, form in enumerate(_FORMS[parcel.land](parcel, near, year, random), 1):
+    forms = _allowed(parcel, [*_FORMS[parcel.land](parcel, near, year, random), *_lodges(parcel)])
+    for number, form in enumerate(forms, 1):
         people = round(
             form.storeys * form.entrances * form.doors * HOUSEHOLD * float(random.uniform(0.75, 1.05))
         )
@@ -86,6 +89,48 @@ def buildings(seed: int, of: Superblock, parcel: Parcel) -> list[Building]:
             )
         )
     return made
+
+
+def _allowed(parcel: Parcel, forms: list[_Form]) -> list[_Form]:
+    """With no more floors than the plan allows, nor higher: the higher ones lose most."""
+    ratio, _, _, high = LIMITS[parcel.land]
+    most = ratio * quads.area(parcel.quad)
+    forms = [replace(one, storeys=min(one.storeys, max(1, int(high // one.storey_m)))) for one in forms]
+    areas = [quads.area(one.ring) for one in forms]
+    for _ in range(8):
+        floors = sum(area * one.storeys for area, one in zip(areas, forms, strict=True))
+        if round(floors, 1) <= most:
+            break
+        share = round(most / floors, 6)
+        forms = [replace(one, storeys=max(1, int(one.storeys * share))) for one in forms]
+    return forms
+
+
+#: What stands at the back of a parcel, sides of it (m) and how high its storey is.
+_LODGES = {
+    Land.HOUSING: (("配电房", 8.0, 3.6), ("换热站", 11.0, 4.2), ("垃圾房", 6.0, 3.0)),
+    Land.INDUSTRY: (("配电房", 9.0, 3.6), ("门卫", 5.0, 3.0)),
+    Land.STORAGE: (("门卫", 5.0, 3.0),),
+    Land.HOSPITAL: (("配电房", 9.0, 3.6), ("污水处理站", 12.0, 4.0)),
+    Land.SCHOOL: (("门卫", 5.0, 3.0),),
+}
+
+
+def _lodges(parcel: Parcel) -> Iterator[_Form]:
+    """Small buildings of supply along the back of a parcel, between its wall and what else stands there."""
+    outer = quads.inset(parcel.quad, 1.5, 1.5, 1.5, 1.5)
+    if parcel.old or outer is None:
+        return
+    strip = _strip((outer[2], outer[3], outer[0], outer[1]), 4.6)
+    if strip is None:
+        return
+    lodges = _LODGES.get(parcel.land, ())
+    back = strip[0]
+    wide = math.dist(back[0], back[1])
+    for number, (name, long, high) in enumerate(lodges):
+        start = round((number + 0.35 + int(parcel.id[-2:]) % 7 / 20) / len(lodges), 4)
+        if start + long / wide < 0.96 and min(quads.sides(back)) > 4:
+            yield _Form(quads.part(back, start, 0, round(start + long / wide, 4), 1), 1, high, "配套", name)
 
 
 def _rectangle(x: float, y: float, wide: float, deep: float, turn: float) -> Ring:
@@ -143,16 +188,16 @@ def _housing(parcel: Parcel, near: float, year: int, random: np.random.Generator
     if yards and random.random() < 0.75:
         front, within = yards[0], quads.inset(yards[1], 14, 0, 0, 0) or yards[1]
         for number, piece in enumerate(_cut(front, 46, 10), 1):
-            yield _Form(piece, 2, 4.2, "商业", f"沿街商铺{number}号楼")
+            yield _Form(piece, 2, 4.2, "商业", f"沿街商铺{number}号楼", BAYS)
     turn = round(float(random.uniform(-0.09, 0.09)), 3)
     if year < 1999:
-        storeys, deep, long, gap, entrances, doors = 6, 11.0, 46.0, 9.0, 3, 2
+        storeys, deep, long, gap, entrances, doors = 6, 11.0, 46.0, 8.0, 3, 3
     elif year < 2009:
-        storeys, deep, long, gap, entrances, doors = 11, 13.5, 38.0, 13.0, 2, 2
+        storeys, deep, long, gap, entrances, doors = 11, 13.5, 38.0, 11.0, 2, 3
     elif random.random() < 0.45:
-        storeys, deep, long, gap, entrances, doors = 18, 14.5, 40.0, 16.0, 2, 2
+        storeys, deep, long, gap, entrances, doors = 18, 14.5, 40.0, 14.0, 2, 3
     else:
-        storeys, deep, long, gap, entrances, doors = int(random.integers(25, 34)), 17.0, 30.0, 24.0, 1, 4
+        storeys, deep, long, gap, entrances, doors = int(random.integers(25, 34)), 17.0, 30.0, 20.0, 1, 6
     apart = round({6: 22.0, 11: 38.0, 18: 46.0}.get(storeys, 52.0) * float(random.uniform(0.95, 1.1)), 1)
     number = 0
     rows = list(_rows(within, deep, apart, turn))
@@ -191,7 +236,7 @@ def _courtyards(parcel: Parcel, random: np.random.Generator) -> Iterator[_Form]:
     while waiting:
         lot = waiting.pop()
         x, y = quads.sides(lot)
-        if max(x, y) > 26:
+        if max(x, y) > 31:
             share = round(0.5 + float(random.uniform(-0.12, 0.12)), 3)
             level = x >= y
             waiting.append(quads.part(lot, share, 0, 1, 1) if level else quads.part(lot, 0, share, 1, 1))
@@ -326,13 +371,13 @@ def _village(parcel: Parcel, near: float, year: int, random: np.random.Generator
     if within is None:
         return
     turn = round(float(random.uniform(-0.12, 0.12)), 3)
-    for y, start, end in _rows(within, 10.5, 8.5, turn):
-        for x in _along(start, end, 11.0, 3.5):
+    for y, start, end in _rows(within, 10.5, 5.5, turn):
+        for x in _along(start, end, 11.0, 2.5):
             if random.random() < 0.88:
                 wide = round(float(random.uniform(9.0, 11.0)), 1)
-                yield _Form(
-                    _rectangle(x, y, wide, 10.5, turn), int(random.integers(1, 4)), 3.1, "住宅", "", 1, 1
-                )
+                deep = round(float(random.uniform(8.4, 10.5)), 1)
+                storeys, doors = int(random.integers(1, 4)), 1 + (float(random.random()) < 0.3)
+                yield _Form(_rectangle(x, y, wide, deep, turn), storeys, 3.1, "住宅", "", 1, doors)
 
 
 def _nothing(parcel: Parcel, near: float, year: int, random: np.random.Generator) -> Iterator[_Form]:

@@ -39,7 +39,9 @@ CABINET = Kind("0122", "电力设施箱体", "岚江供电公司", "岚江供电
 SIGNAL = Kind("0207", "交通信号灯", "岚江市公安局交警支队", "岚江市公安局交警支队")
 SIGN = Kind("0201", "交通标志", "岚江市公安局交警支队", "岚江市公安局交警支队")
 CAMERA = Kind("0206", "监控摄像头", "岚江市公安局", "岚江市公安局")
-KINDS = (TREE, LAMP, WATER, SEWER, RAIN, HYDRANT, CABINET, SIGNAL, SIGN, CAMERA)
+GRATE = Kind("0104", "雨水箅子", "岚江市排水有限公司", "岚江市市政工程管理处")
+BIN = Kind("0305", "废物箱", "岚江市环境卫生管理中心", "岚江市环境卫生管理中心")
+KINDS = (TREE, LAMP, WATER, SEWER, RAIN, HYDRANT, CABINET, SIGNAL, SIGN, CAMERA, GRATE, BIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ _ALONG: dict[Class, tuple[tuple[Kind, float, float, tuple[int, ...]], ...]] = {
         (HYDRANT, 110.0, 1.6, (-1,)),
         (CABINET, 230.0, 0.8, (1,)),
         (SIGN, 300.0, 0.6, (1, -1)),
+        (GRATE, 32.0, 5.5, (1, -1)),
+        (BIN, 90.0, 1.9, (1, -1)),
     ),
     Class.COLLECTOR: (
         (LAMP, 32.0, 0.8, (1, -1)),
@@ -68,15 +72,21 @@ _ALONG: dict[Class, tuple[tuple[Kind, float, float, tuple[int, ...]], ...]] = {
         (HYDRANT, 110.0, 1.2, (-1,)),
         (CABINET, 200.0, 0.6, (1,)),
         (SIGN, 260.0, 0.5, (1,)),
+        (GRATE, 32.0, 4.0, (1, -1)),
+        (BIN, 90.0, 1.6, (1, -1)),
     ),
     Class.STREET: (
         (LAMP, 34.0, 0.7, (1,)),
         (TREE, 29.0, 1.4, (-1,)),
         (HYDRANT, 115.0, 1.0, (-1,)),
         (CABINET, 260.0, 0.5, (1,)),
+        (GRATE, 34.0, 3.0, (1, -1)),
+        (BIN, 120.0, 1.2, (-1,)),
     ),
     Class.LANE: ((LAMP, 48.0, 0.5, (1,)),),
 }
+#: What stands along roads between fields and villages, and how much farther apart than in the city.
+_RURAL = {LAMP: 1.0, TREE: 2.0, SIGN: 1.0, SEWER: 1.6, WATER: 1.6}
 #: On which side of the main roads around it a superblock lies.
 _INSIDE = (1, 1, -1, -1)
 #: Manholes: the share of half the width at which their pipe lies, left positive, and metres between them.
@@ -86,6 +96,7 @@ _COVERS = ((SEWER, 0.2, 40.0), (RAIN, -0.2, 40.0), (WATER, -0.6, 95.0))
 def components(seed: int, of: Superblock, laid: Layout) -> list[Component]:
     """The components of a superblock: along its streets, and at its own side of the main roads around it."""
     random = draws(seed, "components", of.i, of.j)
+    rural = of.use in (Use.VILLAGE, Use.FIELDS, Use.HILL)
     number = dict.fromkeys(KINDS, names.cell(of.i, of.j) * OWN)
     made: list[Component] = []
 
@@ -98,8 +109,9 @@ def components(seed: int, of: Superblock, laid: Layout) -> list[Component]:
         bridge = of.use is Use.RIVER and at in (1, 3)
         others = [one for number, one in enumerate(laid.streets) if number != at]
         for kind, step, within, sides in _ALONG[street.cls]:
-            if bridge and kind is not LAMP:
+            if (bridge and kind is not LAMP) or (rural and kind not in _RURAL):
                 continue
+            step *= _RURAL[kind] if rural else 1.0
             off = WIDTHS[street.cls] / 2 - within
             for side in sides if at >= len(_INSIDE) else {_INSIDE[at]} & set(sides):
                 start = round(float(random.uniform(0.2, 0.8)) * step, 2)
@@ -109,7 +121,10 @@ def components(seed: int, of: Superblock, laid: Layout) -> list[Component]:
         if bridge or at in (1, 2):
             continue
         for kind, share, step in _COVERS:
+            if rural and (kind not in _RURAL or of.use is not Use.VILLAGE):
+                continue
             off = share * WIDTHS[street.cls] / 2
+            step *= _RURAL[kind] if rural else 1.0
             for place in _places(street, off, step, step / 2, WIDTHS[street.cls] / 2):
                 stand(kind, place, at)
     if of.use is not Use.FIELDS and of.use is not Use.HILL:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from twin.demo.lanjiang import quads, relief
-from twin.demo.lanjiang.parcels import Land, Parcel
-from twin.demo.lanjiang.plan import WIDTHS, Class, Superblock, Use
+from twin.demo.lanjiang.parcels import Land, Parcel, is_field
+from twin.demo.lanjiang.plan import WIDTHS, Class, Layout, Superblock, Use
 from twin.demo.lanjiang.quads import Point, Quad, mm
 
 type Ring = tuple[Point, ...]
@@ -17,7 +17,7 @@ type Ring = tuple[Point, ...]
 _STEP = 25.0
 
 
-def covers(of: Superblock, parcels: list[Parcel]) -> Iterator[tuple[str, str, Ring]]:
+def covers(seed: int, of: Superblock, laid: Layout, parcels: list[Parcel]) -> Iterator[tuple[str, str, Ring]]:
     """(class as the source calls it, name, ring)."""
     half = WIDTHS[Class.MAIN] / 2
     inside = quads.inset(of.quad, half, half, half, half)
@@ -30,6 +30,10 @@ def covers(of: Superblock, parcels: list[Parcel]) -> Iterator[tuple[str, str, Ri
             yield "公园", "滨江公园", (*_bank(inside, 1), c, d)
     elif inside and of.use in (Use.HILL, Use.FIELDS):
         yield ("林地", "岚山", inside) if of.use is Use.HILL else ("草地", "", inside)
+    elif of.use is Use.VILLAGE:
+        for number, block in enumerate(laid.blocks):
+            if is_field(seed, of, number) and (field := laid.inside(block)):
+                yield "草地", "菜地", field
     for parcel in parcels:
         if parcel.land is Land.PARK:
             yield "公园", "", parcel.quad

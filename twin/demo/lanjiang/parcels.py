@@ -88,6 +88,8 @@ def parcels(seed: int, of: Superblock, laid: Layout) -> list[Parcel]:
         inside = laid.inside(block)
         if inside is None:
             continue
+        if of.use is Use.VILLAGE and is_field(seed, of, number):
+            continue
         for quad, land in _divided(of.use, inside, number, random):
             street, facing = _facing(laid, block, quad, inside)
             at = len(made)
@@ -95,6 +97,11 @@ def parcels(seed: int, of: Superblock, laid: Layout) -> list[Parcel]:
             name = names.estate(of.i, of.j, at) if land is Land.HOUSING and of.use is not Use.OLD else ""
             made.append(Parcel(f"{code}{at + 1:04d}", land, facing, street, name, of.use is Use.OLD))
     return made
+
+
+def is_field(seed: int, of: Superblock, block: int) -> bool:
+    """Whether a block of a village is not built on, but sown."""
+    return float(draws(seed, "fields", of.i, of.j, block).random()) < 0.18
 
 
 def _divided(use: Use, quad: Quad, number: int, random: np.random.Generator) -> list[tuple[Quad, Land]]:

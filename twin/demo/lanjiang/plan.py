@@ -52,9 +52,9 @@ class Use(StrEnum):
 
 #: Sides (m) of a block, and the class of the streets that part it from others.
 _BLOCKS = {
-    Use.CORE: (130.0, 110.0, Class.STREET),
+    Use.CORE: (140.0, 115.0, Class.STREET),
     Use.ESTATE: (250.0, 200.0, Class.STREET),
-    Use.OLD: (95.0, 80.0, Class.LANE),
+    Use.OLD: (130.0, 100.0, Class.LANE),
     Use.INDUSTRY: (260.0, 200.0, Class.STREET),
     Use.CAMPUS: (260.0, 210.0, Class.STREET),
     Use.VILLAGE: (150.0, 120.0, Class.LANE),
@@ -132,35 +132,77 @@ def _use(seed: int, i: int, j: int, middle: Point) -> Use:
         return _CENTRE[i, j]
     if math.dist(middle, HILL) < 1.25 * HILL_WIDE:
         return Use.HILL
-    near = centrality(middle)
     chance = float(draws(seed, "use", i, j).random())
-    for use, share in _shares(near):
+    for use, share in _shares(_settled(middle)):
         chance -= share
         if chance < 0:
             return use
     return Use.FIELDS
 
 
-def _shares(near: float) -> tuple[tuple[Use, float], ...]:
-    if near > 0.7:
-        return (Use.CORE, 0.45), (Use.ESTATE, 0.3), (Use.OLD, 0.15), (Use.CAMPUS, 0.1)
-    if near > 0.3:
-        return (Use.ESTATE, 0.55), (Use.CAMPUS, 0.13), (Use.INDUSTRY, 0.17), (Use.CORE, 0.08), (Use.OLD, 0.07)
-    if near > 0.08:
-        return (Use.ESTATE, 0.33), (Use.INDUSTRY, 0.27), (Use.VILLAGE, 0.2), (Use.CAMPUS, 0.05)
-    return (Use.VILLAGE, 0.35), (Use.INDUSTRY, 0.05)
+#: Shares of the uses where a place is settled at least so much, the densest first; fields have the rest.
+_SHARES: tuple[tuple[float, tuple[tuple[Use, float], ...]], ...] = (
+    (
+        0.72,
+        (
+            (Use.ESTATE, 0.52),
+            (Use.CORE, 0.1),
+            (Use.OLD, 0.13),
+            (Use.CAMPUS, 0.11),
+            (Use.INDUSTRY, 0.06),
+            (Use.VILLAGE, 0.08),
+        ),
+    ),
+    (
+        0.3,
+        (
+            (Use.ESTATE, 0.57),
+            (Use.INDUSTRY, 0.14),
+            (Use.VILLAGE, 0.12),
+            (Use.CAMPUS, 0.07),
+            (Use.OLD, 0.05),
+            (Use.CORE, 0.04),
+        ),
+    ),
+    (
+        0.08,
+        (
+            (Use.VILLAGE, 0.38),
+            (Use.ESTATE, 0.3),
+            (Use.INDUSTRY, 0.22),
+            (Use.CAMPUS, 0.03),
+            (Use.OLD, 0.02),
+        ),
+    ),
+    (0.0, ((Use.VILLAGE, 0.66), (Use.INDUSTRY, 0.06), (Use.ESTATE, 0.05))),
+)
+#: Middle (m) of the city and of its towns, weight of each, and the distance (m) at which it has fallen to a
+#: third: of how high is built there, and of how much.
+_TOWNS = (
+    ((0.0, 0.0), 1.0, 2_600.0, 4_200.0),
+    ((8_400.0, 6_000.0), 0.75, 1_700.0, 2_900.0),
+    ((-9_100.0, -7_800.0), 0.7, 1_600.0, 2_800.0),
+    ((-8_800.0, 8_600.0), 0.6, 1_300.0, 2_600.0),
+    ((9_600.0, -8_200.0), 0.6, 1_300.0, 2_600.0),
+)
+
+
+def _shares(settled: float) -> tuple[tuple[Use, float], ...]:
+    return next(shares for least, shares in _SHARES if settled >= least)
 
 
 def centrality(point: Point) -> float:
     """How near to the middle of the city, or of one of its towns, a place is: 1 there, 0 far out."""
-    towns = (
-        ((0.0, 0.0), 1.0, 2_600.0),
-        ((8_400.0, 6_000.0), 0.75, 1_700.0),
-        ((-9_100.0, -7_800.0), 0.7, 1_600.0),
-    )
-    return round(
-        max(weight * math.exp(-((math.dist(point, at) / fades) ** 2)) for at, weight, fades in towns), 6
-    )
+    return max(_fallen(point, at, weight, fades) for at, weight, fades, _ in _TOWNS)
+
+
+def _settled(point: Point) -> float:
+    """How densely settled a place is: 1 in the middle, 0 far out."""
+    return max(_fallen(point, at, weight, fades) for at, weight, _, fades in _TOWNS)
+
+
+def _fallen(point: Point, at: Point, weight: float, fades: float) -> float:
+    return round(weight * math.exp(-((math.dist(point, at) / fades) ** 2)), 6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,9 @@ def inset(quad: Quad, south: float, east: float, north: float, west: float) -> Q
     return made if turned and area(made) > 0 else None
 
 
-def area(quad: Quad) -> float:
-    """Square metres, positive counter-clockwise."""
-    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(quad, (*quad[1:], quad[0]), strict=True)) / 2
+def area(ring: tuple[Point, ...]) -> float:
+    """Square metres of any ring, positive counter-clockwise."""
+    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, (*ring[1:], ring[0]), strict=True)) / 2
 
 
 def sides(quad: Quad) -> tuple[float, float]:

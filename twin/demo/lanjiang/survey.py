@@ -3,9 +3,10 @@ metres on the plan."""
 
 from __future__ import annotations
 
+import numpy as np
 import shapely
 
-from twin.demo.lanjiang import addresses, cover, files, grids, names, parcels, plan
+from twin.demo.lanjiang import addresses, cover, files, grids, levels, names, parcels, plan
 from twin.demo.lanjiang.faults import addresses as wrong_addresses
 from twin.demo.lanjiang.faults import buildings as wrong_buildings
 from twin.demo.lanjiang.frame import GEOGRAPHIC
@@ -36,10 +37,28 @@ def roads(known: Known) -> Rows:
             "道路名称": addresses.road_name(known.of, known.laid, number),
             "道路等级": _ROADS[street.cls],
             "红线宽": plan.WIDTHS[street.cls],
-            "单行": "是" if street.cls is Class.LANE and number % 3 == 0 else "否",
-            "桥梁": "是" if known.of.use is Use.RIVER and number in (1, 3) else "否",
+            "单行": _yes(street.cls is Class.LANE and number % 3 == 0),
+            "桥梁": _yes(known.of.use is Use.RIVER and number in (1, 3)),
+            "隧道": _yes(street.cls is Class.MAIN and levels.in_tunnel(street)),
+            "下穿": "否",
             SHAPE: shapely.LineString([street.start, street.end]),
         }
+    if found := levels.underpass(known.seed, i, j):
+        yield {
+            "道路编号": f"{_code(i, j)}X",
+            "道路名称": found.road,
+            "道路等级": _ROADS[Class.MAIN],
+            "红线宽": levels.LANES_M,
+            "单行": "否",
+            "桥梁": "否",
+            "隧道": "否",
+            "下穿": "是",
+            SHAPE: shapely.LineString(found.line),
+        }
+
+
+def _yes(said: bool) -> str:
+    return "是" if said else "否"
 
 
 def land(known: Known) -> Rows:
@@ -63,7 +82,7 @@ def land(known: Known) -> Rows:
 
 def covered(known: Known) -> Rows:
     """What covers the ground between streets."""
-    for what, name, ring in cover.covers(known.of, known.parcels):
+    for what, name, ring in cover.covers(known.seed, known.of, known.laid, known.parcels):
         yield {"地类": what, "名称": name or None, SHAPE: shapely.Polygon(ring)}
 
 
@@ -168,7 +187,14 @@ def _code(i: int, j: int) -> str:
 
 def _ground(city: City) -> Made:
     files.terrain(city.size, city.seed, city.out / TERRAIN, city.frame)
-    return Made((Entry("terrain", TERRAIN, "terrain", ("地形", "Terrain"), visible=True),))
+    passes = [one for cell in levels.UNDERPASSES if (one := levels.underpass(city.seed, *cell))]
+    lonlat = city.frame.lonlat(np.array([one.line[1] for one in passes])).tolist()
+    truth = [
+        {"road": one.road, "below": one.above, "at": at, "low_m": one.low_m, "clear_m": levels.CLEAR_M}
+        for one, at in zip(passes, lonlat, strict=True)
+    ]
+    entry = Entry("terrain", TERRAIN, "terrain", ("地形", "Terrain"), visible=True)
+    return Made((entry,), truth={"underpasses": truth})
 
 
 _WGS = {"crs": f"EPSG:{GEOGRAPHIC}"}

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import BadParameter, Exists
-from twin.demo.lanjiang import components, generate, names, plan, quads, relief, survey
+from twin.demo.lanjiang import components, generate, levels, names, parcels, plan, quads, relief, survey
 from twin.demo.lanjiang.frame import Frame
 from twin.demo.lanjiang.known import Known
 from twin.demo.lanjiang.subject import SHAPE
@@ -233,6 +234,38 @@ def test_the_ground_rises_from_the_river() -> None:
     assert (bed < relief.WATER_M).all()
     assert (bank > relief.WATER_M + 2).all()
     assert float(relief.height(*np.array(plan.HILL).reshape(2, 1))[0]) > 110
+
+
+def test_the_terrain_dips_where_the_road_does(city: Path, known: list[Known]) -> None:
+    rows = [row for each in known for row in survey.roads(each) if row["下穿"] == "是"]
+    told = json.loads((city / "truth.json").read_text("utf-8"))["survey"]["underpasses"]
+    assert [row["道路名称"] for row in rows] == [one["road"] for one in told]
+    assert len(rows) == 2
+    frame = Frame()
+    with rasterio.open(city / survey.TERRAIN) as terrain:
+        for row, one in zip(rows, told, strict=True):
+            line = row[SHAPE]
+            x, y = np.array([line.interpolate(at).coords[0] for at in np.arange(0, line.length, 2.0)]).T
+            road, beside = levels.surface(SEED, x, y), relief.height(x, y)
+            assert 5.3 < (beside - road).max() < 5.7
+            assert np.abs(np.diff(road)).max() < 2 * 0.07
+            assert (levels.surface(SEED, x + 12, y) == relief.height(x + 12, y)).all()
+            (height,) = next(terrain.sample(frame.placed(np.array([line.coords[1]]))))
+            assert abs(height - one["low_m"]) < 0.3
+
+
+def test_roads_go_through_the_hill_and_over_the_river() -> None:
+    rows = [row for cell in plan.cells("M") for row in survey.roads(Known(SEED, *cell, "M"))]
+    assert 0 < sum(row["隧道"] == "是" for row in rows) < 20
+    assert 5 < sum(row["桥梁"] == "是" for row in rows) < 20
+
+
+def test_no_more_is_built_than_the_plan_allows(known: list[Known]) -> None:
+    for each in known:
+        for row in survey.land(each):
+            assert row["现状容积率"] <= row["容积率上限"]
+        for parcel, houses in each.built:
+            assert max((one.height_m for one in houses), default=0) <= parcels.LIMITS[parcel.land][3]
 
 
 def test_every_place_lies_in_one_cell_of_each_set(known: list[Known]) -> None:
