@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twin.demo.lanjiang import cameras, devices, expected, survey
+from twin.demo.lanjiang import cameras, devices, expected, models, survey
 from twin.demo.lanjiang.administration.subject import SUBJECT as ADMINISTRATION
 from twin.demo.lanjiang.faults import deliveries
 from twin.demo.lanjiang.pipelines.subject import SUBJECT as PIPELINES
@@ -14,6 +14,7 @@ SUBJECTS: tuple[Subject, ...] = (
     PIPELINES,
     devices.SUBJECT,
     cameras.SUBJECT,
+    models.SUBJECT,
     expected.SUBJECT,
     deliveries.SUBJECT,
 )
