@@ -40,7 +40,7 @@ SIGNAL = Kind("0207", "交通信号灯", "岚江市公安局交警支队", "岚�
 SIGN = Kind("0201", "交通标志", "岚江市公安局交警支队", "岚江市公安局交警支队")
 CAMERA = Kind("0206", "监控摄像头", "岚江市公安局", "岚江市公安局")
 GRATE = Kind("0104", "雨水箅子", "岚江市排水有限公司", "岚江市市政工程管理处")
-BIN = Kind("0305", "废物箱", "岚江市环境卫生管理中心", "岚江市环境卫生管理中心")
+BIN = Kind("0304", "果皮箱", "岚江市城市管理局", "岚江市城市管理局")
 KINDS = (TREE, LAMP, WATER, SEWER, RAIN, HYDRANT, CABINET, SIGNAL, SIGN, CAMERA, GRATE, BIN)
 
 
