@@ -19,7 +19,8 @@ from tests.support import ROOT
 
 #: All that decides what a loaded city is, besides its data.
 LOADED_BY = tuple(
-    ROOT / name for name in ("config", "layers", "requirements.txt", "twin/cli.py", "twin/verbs.py")
+    ROOT / name
+    for name in ("config", "layers", "requirements.txt", "twin/cli.py", "twin/options.py", "twin/verbs.py")
 )
 #: Templates of one name that are kept: other checkouts may use theirs at this moment.
 KEPT = 8
