@@ -405,6 +405,8 @@ class Columns:
             pending |= {fid for fid in mine if fid is not None}
             since = page[-1].seq
         self._seq = since
+        # whoever wrote it had room again
+        self.problem = None
         return snapshot_of(batch, layer.generation, extras), pending
 
     def _build(self, layer: FeatureLayer) -> Snapshot:

@@ -38,14 +38,21 @@ class Disk:
     @contextmanager
     def full(self) -> Iterator[None]:
         """Without a byte that is free."""
-        filler = self.folder / "filler"
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(4096))
         try:
+            self.fill()
             yield
         finally:
-            filler.unlink()
+            self._filler.unlink()
+
+    def fill(self) -> None:
+        """Take what is free, also what became free meanwhile."""
+        with self._filler.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    @property
+    def _filler(self) -> Path:
+        return self.folder / "filler"
 
 
 @pytest.fixture
@@ -73,7 +80,12 @@ def database(postgres: Cluster, disk: Disk) -> Iterator[Database]:
     with postgres.connect("postgres") as con:
         con.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
         con.execute(f"CREATE DATABASE small TEMPLATE {TEMPLATE} TABLESPACE small")
+        # it would make room in tables of what was refused
+        con.execute("ALTER SYSTEM SET autovacuum = off")
+        con.execute("SELECT pg_reload_conf()")
         yield Database(postgres.url("small"), schema="city")
+        con.execute("ALTER SYSTEM RESET autovacuum")
+        con.execute("SELECT pg_reload_conf()")
         con.execute("DROP DATABASE small WITH (FORCE)")
         con.execute("DROP TABLESPACE small")
 
@@ -117,6 +129,7 @@ def test_a_full_disk_leaves_nothing(database: Database, disk: Disk, tmp_path: Pa
             lambda: store.transact(edits, atomic=False),
             lambda: load(store, spec(), rows(4)),
         ):
+            disk.fill()
             assert "full" in _refused(store, act, before)
     undo.apply(store, plan, Author())
     assert [one["properties"]["name"] for one in features(store)] == names

@@ -132,6 +132,18 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_once(
     assert len(shown(columns)) == 33
     assert columns.problem is None
     assert file.read_bytes() != before
+    # another program that loads finds room again before this one does
+    monkeypatch.setattr(columnfile, "write", full)
+    houses(store, 34, mode="replace")
+    columns.mark(store.changes(0))
+    assert len(shown(columns)) == 34
+    assert columns.problem is not None
+    monkeypatch.setattr(columnfile, "write", write)
+    houses(store, 35, mode="replace")
+    Columns(store, "houses", file).snapshot()
+    columns.mark(store.changes(0))
+    assert len(shown(columns)) == 35
+    assert columns.problem is None
 
 
 def test_a_layer_that_is_dropped_or_loaded_while_they_are_made(store: Store, file: Path) -> None:

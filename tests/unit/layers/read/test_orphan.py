@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,8 +22,10 @@ def _confined(loader: subprocess.Popen[bytes]) -> psutil.Process:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and loader.poll() is None:
         for reader in psutil.Process(loader.pid).children(recursive=True):
-            if reader.rlimit(psutil.RLIMIT_CPU)[1] != psutil.RLIM_INFINITY:
-                return reader
+            # one that has ended since is not it
+            with suppress(psutil.NoSuchProcess):
+                if reader.rlimit(psutil.RLIMIT_CPU)[1] != psutil.RLIM_INFINITY:
+                    return reader
     raise AssertionError("the loader started no reader")
 
 
