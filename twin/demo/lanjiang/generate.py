@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from layers.errors import BadParameter, Exists
@@ -24,6 +25,8 @@ from twin.demo.lanjiang.subjects import SUBJECTS
 
 #: Superblocks whose tables are kept in one file while the city is made.
 _TOGETHER = 4
+#: The middle of the smallest size (m): what the page looks at when it opens.
+MIDDLE = (350.0, -80.0)
 EDITIONS = ("clean", "dirty")
 
 type Cell = tuple[int, int]
@@ -152,13 +155,14 @@ def _manifest(entries: list[Entry]) -> str:
 
 def _settings(frame: Frame, entries: list[Entry]) -> str:
     seen = [one for one in entries if not one.optional]
+    lon, lat = frame.lonlat(np.array([MIDDLE]))[0]
     return "\n".join(
         [
             f"# {names.CITY}: {names.NOTICE}",
             f"title: {{zh-CN: {names.CITY}(虚构), en: Lanjiang (fictional)}}",
             "time_zone: Asia/Shanghai",
             "languages: [zh-CN, en]",
-            f"view: {{lon: {frame.lon}, lat: {frame.lat - 0.012}, height: 1500, heading: 0, pitch: -45}}",
+            f"view: {{lon: {lon:.4f}, lat: {lat:.4f}, height: 1500, heading: 0, pitch: -45}}",
             f"credits: [{{text: {names.NOTICE}}}]",
             "themes: [water, flood, gas, air, facilities]",
             "layers:",
